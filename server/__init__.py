@@ -1,0 +1,1 @@
+"""The model server of Digit Lab: training, evaluation and prediction behind gRPC."""

@@ -1,0 +1,1 @@
+"""gRPC at the edge: thin servicers, conversion between proto and domain, interceptors."""

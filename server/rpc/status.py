@@ -1,0 +1,71 @@
+"""One table turns what the domain refuses into a gRPC status with `google.rpc` details."""
+
+from __future__ import annotations
+
+import grpc
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from server import errors
+
+DOMAIN = "digits"
+DETAILS_KEY = "grpc-status-details-bin"
+
+# The first row whose class matches decides; errors.py draws the tree.
+STATUS_CODES: tuple[tuple[type[errors.DigitsError], grpc.StatusCode], ...] = (
+    (errors.InvalidArgument, grpc.StatusCode.INVALID_ARGUMENT),
+    (errors.NotFound, grpc.StatusCode.NOT_FOUND),
+    (errors.FailedPrecondition, grpc.StatusCode.FAILED_PRECONDITION),
+    (errors.Exhausted, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (errors.Unavailable, grpc.StatusCode.UNAVAILABLE),
+)
+
+# What a caller learns of a bug: where to look, and nothing of the inside.
+INTERNAL_MESSAGE = "an error inside the server; its log tells more"
+
+
+def status_code(error: errors.DigitsError) -> grpc.StatusCode:
+    """The gRPC code of a domain error."""
+    for branch, code in STATUS_CODES:
+        if isinstance(error, branch):
+            return code
+    raise TypeError(f"{type(error).__name__} hangs on no branch of the error tree")
+
+
+def to_status(error: errors.DigitsError) -> status_pb2.Status:
+    """A domain error as `google.rpc.Status`: always ErrorInfo; BadRequest and RetryInfo where they apply."""
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
+    ]
+    if isinstance(error, errors.InvalidArgument):
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=error.field, description=error.description
+        )
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if isinstance(error, errors.RetryLater):
+        delay = Duration()
+        delay.FromNanoseconds(int(error.retry_after_s * 1e9))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    return _status(status_code(error), error.message, details)
+
+
+def internal_status() -> status_pb2.Status:
+    """What a caller gets for a bug: a fixed text, never a trace."""
+    info = error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN)
+    return _status(grpc.StatusCode.INTERNAL, INTERNAL_MESSAGE, [info])
+
+
+def trailing_metadata(status: status_pb2.Status) -> tuple[tuple[str, bytes]]:
+    """The status as clients expect it beside code and message."""
+    return ((DETAILS_KEY, status.SerializeToString()),)
+
+
+def _status(code: grpc.StatusCode, message: str, details: list[Message]) -> status_pb2.Status:
+    packed = []
+    for detail in details:
+        any_detail = Any()
+        any_detail.Pack(detail)
+        packed.append(any_detail)
+    return status_pb2.Status(code=code.value[0], message=message, details=packed)

@@ -1,0 +1,187 @@
+"""Starting, crashing, restarting and going down in order; health and reflection."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from digits.v1 import model_pb2, prediction_pb2, training_pb2
+from google.protobuf import descriptor_pool
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+SERVICES = (
+    "digits.v1.PredictionService",
+    "digits.v1.TrainingService",
+    "digits.v1.EvaluationService",
+    "digits.v1.ModelService",
+)
+
+
+@pytest.mark.parametrize("service", ["", *SERVICES])
+def test_every_service_is_healthy(live_server: Any, service: str) -> None:
+    with live_server.channel() as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        reply = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=10)
+    assert reply.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_the_health_of_an_unknown_service_is_not_found(live_server: Any) -> None:
+    with live_server.channel() as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        with pytest.raises(grpc.RpcError) as raised:
+            stub.Check(health_pb2.HealthCheckRequest(service="nothing"), timeout=10)
+    assert raised.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_reflection_lists_the_services(live_server: Any) -> None:
+    with live_server.channel() as channel:
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        request = reflection_pb2.ServerReflectionRequest(list_services="")
+        (reply,) = stub.ServerReflectionInfo(iter([request]), timeout=10)
+    assert set(SERVICES) <= {service.name for service in reply.list_services_response.service}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_bytes_that_are_no_message_are_refused_as_invalid_by_every_method(
+    live_server: Any, service: str
+) -> None:
+    methods = descriptor_pool.Default().FindServiceByName(service).methods
+    with live_server.channel() as channel:
+        for method in methods:
+            path = f"/{service}/{method.name}"
+            call = channel.unary_stream if method.server_streaming else channel.unary_unary
+            with pytest.raises(grpc.RpcError) as raised:
+                list(call(path)(b"\xff\xff\xff\xff", timeout=10))
+            assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT, path
+            assert method.full_name.rsplit(".", 1)[0] in raised.value.details()
+
+
+def test_an_unknown_method_is_unimplemented(live_server: Any) -> None:
+    with live_server.channel() as channel, pytest.raises(grpc.RpcError) as raised:
+        channel.unary_unary("/digits.v1.PredictionService/Guess")(b"", timeout=10)
+    assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_a_second_server_on_the_port_is_refused_and_the_first_goes_on(
+    live_server: Any, tmp_path: Path
+) -> None:
+    environment = os.environ | {
+        "DIGITS_PORT": str(live_server.port),
+        "DIGITS_DATA": str(tmp_path),
+        "DIGITS_MNIST_URL": "",
+    }
+    second = subprocess.run(
+        [sys.executable, "-m", "server"], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert second.returncode == 2
+    assert f"DIGITS_PORT: cannot listen on {live_server.address}" in second.stderr
+    with live_server.channel() as channel:
+        health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+
+
+@pytest.fixture(scope="module")
+def own_server(launch_server: Any) -> Any:
+    """A server to be killed and restarted."""
+    return launch_server(DIGITS_MNIST="")
+
+
+def test_state_survives_a_kill(own_server: Any, stubs_of: Any, seven: Any) -> None:
+    stubs = stubs_of(own_server)
+    image = prediction_pb2.Image(pixels=seven.tobytes())
+    before = stubs.prediction.Predict(prediction_pb2.PredictRequest(image=image), timeout=10)
+    models = stubs.model.ListModels(model_pb2.ListModelsRequest(), timeout=10)
+    own_server.kill()
+    own_server.start()
+    stubs = stubs_of(own_server)
+    after = stubs.prediction.Predict(
+        prediction_pb2.PredictRequest(image=image), timeout=10, wait_for_ready=True
+    )
+    assert after.prediction == before.prediction
+    assert stubs.model.ListModels(model_pb2.ListModelsRequest(), timeout=10) == models
+
+
+def test_a_run_that_a_kill_cut_off_is_told_as_failed_and_leaves_no_child(
+    own_server: Any, stubs_of: Any
+) -> None:
+    stubs = stubs_of(own_server)
+    run = _start_long(stubs)
+    child = _child_of(own_server.pid)
+    own_server.kill()
+    own_server.start()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{child}").exists():
+        assert time.monotonic() < deadline, "the child outlived its server"
+        time.sleep(0.05)
+    request = training_pb2.GetTrainingRequest(training_id=run)
+    training = stubs_of(own_server).training.GetTraining(request, timeout=10, wait_for_ready=True).training
+    assert training.state == training_pb2.TRAINING_STATE_FAILED
+    assert "server" in training.failure_reason
+
+
+def test_sigterm_ends_watchers_and_the_child_and_exits_with_zero(own_server: Any, stubs_of: Any) -> None:
+    stubs = stubs_of(own_server)
+    run = _start_long(stubs)
+    child = _child_of(own_server.pid)
+    codes: list[grpc.StatusCode] = []
+    is_watching = threading.Event()
+
+    def watch() -> None:
+        try:
+            for _ in stubs.training.WatchTraining(
+                training_pb2.WatchTrainingRequest(training_id=run), timeout=60
+            ):
+                is_watching.set()
+        except grpc.RpcError as error:
+            codes.append(error.code())
+
+    def watch_health() -> None:
+        stub = health_pb2_grpc.HealthStub(stubs.channel)
+        try:
+            for reply in stub.Watch(health_pb2.HealthCheckRequest(), timeout=60):
+                statuses.append(reply.status)
+        except grpc.RpcError as error:
+            codes.append(error.code())
+
+    statuses: list[int] = []
+    watchers = [threading.Thread(target=watch), threading.Thread(target=watch_health)]
+    for watcher in watchers:
+        watcher.start()
+    assert is_watching.wait(20)
+    assert own_server.stop(timeout_s=20) == 0
+    for watcher in watchers:
+        watcher.join(10)
+    assert codes == [grpc.StatusCode.UNAVAILABLE] * 2
+    assert statuses[-1] == health_pb2.HealthCheckResponse.NOT_SERVING
+    assert not Path(f"/proc/{child}").exists()
+
+
+def _start_long(stubs: Any) -> str:
+    options = training_pb2.TrainingOptions(epochs=200, batch_size=8)
+    request = training_pb2.StartTrainingRequest(recipe="classic", options=options)
+    deadline = time.monotonic() + 60
+    while not stubs.training.ListRecipes(training_pb2.ListRecipesRequest(), timeout=10).HasField(
+        "data_source"
+    ):
+        assert time.monotonic() < deadline, "the digits are not prepared"
+        time.sleep(0.05)
+    return str(stubs.training.StartTraining(request, timeout=10).training.training_id)
+
+
+def _child_of(pid: int) -> int:
+    deadline = time.monotonic() + 20
+    while True:
+        listed = subprocess.run(
+            ["pgrep", "-P", str(pid), "-f", "server.trainer"], capture_output=True, text=True
+        )
+        if listed.stdout.split():
+            return int(listed.stdout.split()[0])
+        assert time.monotonic() < deadline, "no child was started"
+        time.sleep(0.05)

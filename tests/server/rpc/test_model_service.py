@@ -1,0 +1,68 @@
+"""Versions over a live channel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+from digits.v1 import dataset_pb2
+from digits.v1 import model_pb2 as pb
+
+
+def test_the_shipped_version_answers_from_the_first_start_and_tells_where_it_came_from(stubs: Any) -> None:
+    model = stubs.model.GetModel(pb.GetModelRequest(), timeout=10).model
+    assert (model.model_version, model.is_deployed, model.is_shipped) == (1, True, True)
+    assert model.evaluation.dataset == dataset_pb2.DATASET_MNIST_TEST
+    assert model.evaluation.accuracy >= 0.993
+    assert model.parameters < 1_000_000
+    assert model.artifact_bytes < 4 * 1024 * 1024
+    provenance = model.provenance
+    assert provenance.command
+    assert provenance.training_images == 55_000
+    assert list(provenance.training_partitions) == ["mnist_rest"]
+    assert provenance.validation_images == 5000
+    assert len(provenance.data_source.sha256) == 64
+
+
+def test_versions_are_listed_newest_first(stubs: Any) -> None:
+    reply = stubs.model.ListModels(pb.ListModelsRequest(), timeout=10)
+    versions = [model.model_version for model in reply.models]
+    assert versions == sorted(versions, reverse=True)
+    assert reply.total_size == len(versions)
+
+
+def test_deploying_what_is_deployed_changes_nothing(stubs: Any) -> None:
+    reply = stubs.model.DeployModel(pb.DeployModelRequest(model_version=1), timeout=10)
+    assert reply.model.is_deployed
+
+
+def test_an_unknown_version_is_not_found(stubs: Any, refused: Any) -> None:
+    for method, request in (
+        (stubs.model.GetModel, pb.GetModelRequest(model_version=77)),
+        (stubs.model.DeployModel, pb.DeployModelRequest(model_version=77)),
+    ):
+        refusal = refused(method, request)
+        assert (refusal.code, refusal.reason) == (grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND")
+
+
+def test_deploying_needs_a_version(stubs: Any, refused: Any) -> None:
+    refusal = refused(stubs.model.DeployModel, pb.DeployModelRequest())
+    assert (refusal.code, refusal.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["model_version"])
+
+
+def test_a_damaged_version_is_refused_and_the_old_one_answers_on(
+    launch_server: Any, stubs_of: Any, refused: Any
+) -> None:
+    server = launch_server(DIGITS_MNIST="")
+    shipped = server.data / "models" / "000001"
+    copy = server.data / "models" / "000002"
+    copy.mkdir()
+    for path in shipped.iterdir():
+        data = bytearray(path.read_bytes())
+        if path.name == "model.onnx":
+            data[len(data) // 2] ^= 1
+        (copy / path.name).write_bytes(data)
+    stubs = stubs_of(server)
+    refusal = refused(stubs.model.DeployModel, pb.DeployModelRequest(model_version=2))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "MODEL_CORRUPT")
+    assert stubs.model.GetModel(pb.GetModelRequest(), timeout=10).model.model_version == 1

@@ -1,0 +1,76 @@
+"""Every refusal of the domain has its gRPC status, with details that programs can read."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+
+from server import errors
+from server.rpc.status import internal_status, status_code, to_status
+
+CASES: list[tuple[errors.DigitsError, grpc.StatusCode, str]] = [
+    (errors.InvalidImage("image.encoded", "bad"), grpc.StatusCode.INVALID_ARGUMENT, "INVALID_IMAGE"),
+    (errors.BlankImage("image.encoded", "blank"), grpc.StatusCode.INVALID_ARGUMENT, "BLANK_IMAGE"),
+    (errors.InvalidOption("options.epochs", "bad"), grpc.StatusCode.INVALID_ARGUMENT, "INVALID_OPTION"),
+    (errors.InvalidPageToken(), grpc.StatusCode.INVALID_ARGUMENT, "INVALID_PAGE_TOKEN"),
+    (errors.ModelNotFound(7), grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND"),
+    (errors.TrainingNotFound("x"), grpc.StatusCode.NOT_FOUND, "TRAINING_NOT_FOUND"),
+    (errors.EvaluationNotFound("none"), grpc.StatusCode.NOT_FOUND, "EVALUATION_NOT_FOUND"),
+    (errors.NothingDeployed(), grpc.StatusCode.FAILED_PRECONDITION, "NOTHING_DEPLOYED"),
+    (errors.DatasetUnavailable("no"), grpc.StatusCode.FAILED_PRECONDITION, "DATASET_UNAVAILABLE"),
+    (errors.TrainedOnDataset("no"), grpc.StatusCode.FAILED_PRECONDITION, "TRAINED_ON_DATASET"),
+    (errors.TrainingFinished("no"), grpc.StatusCode.FAILED_PRECONDITION, "TRAINING_FINISHED"),
+    (errors.ModelCorrupt("no"), grpc.StatusCode.FAILED_PRECONDITION, "MODEL_CORRUPT"),
+    (errors.TrainingQueueFull(8), grpc.StatusCode.RESOURCE_EXHAUSTED, "TRAINING_QUEUE_FULL"),
+    (errors.Overloaded("busy", 0.5), grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED"),
+    (errors.DataPreparing("wait", 1.5), grpc.StatusCode.UNAVAILABLE, "DATA_PREPARING"),
+    (errors.ShuttingDown("bye", 2.0), grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN"),
+]
+
+
+@pytest.mark.parametrize(("error", "code", "reason"), CASES, ids=[reason for _, _, reason in CASES])
+def test_a_refusal_has_its_code_and_its_reason(
+    error: errors.DigitsError, code: grpc.StatusCode, reason: str
+) -> None:
+    assert status_code(error) is code
+    status = to_status(error)
+    assert status.code == code.value[0]
+    assert status.message == error.message
+    info = _detail(status, error_details_pb2.ErrorInfo())
+    assert (info.reason, info.domain) == (reason, "digits")
+
+
+def test_every_leaf_of_the_error_tree_is_in_the_table_above() -> None:
+    assert {type(error) for error, _, _ in CASES} == set(_leaves(errors.DigitsError))
+
+
+def test_a_bad_field_is_named_in_bad_request() -> None:
+    status = to_status(errors.InvalidOption("options.epochs", "expected 1 to 100, got 0"))
+    violation = _detail(status, error_details_pb2.BadRequest()).field_violations[0]
+    assert violation.field == "options.epochs"
+    assert violation.description == "expected 1 to 100, got 0"
+
+
+def test_what_passes_by_itself_says_when_to_retry() -> None:
+    status = to_status(errors.Overloaded("busy", retry_after_s=0.5))
+    assert _detail(status, error_details_pb2.RetryInfo()).retry_delay.ToMilliseconds() == 500
+
+
+def test_a_bug_tells_a_fixed_text_and_nothing_of_the_inside() -> None:
+    status = internal_status()
+    assert status.code == grpc.StatusCode.INTERNAL.value[0]
+    assert status.message == "an error inside the server; its log tells more"
+
+
+def _detail(status: status_pb2.Status, message):  # type: ignore[no-untyped-def]
+    for detail in status.details:
+        if detail.Is(message.DESCRIPTOR):
+            detail.Unpack(message)
+            return message
+    raise AssertionError(f"no {message.DESCRIPTOR.full_name} among the details")
+
+
+def _leaves(branch: type[errors.DigitsError]) -> list[type[errors.DigitsError]]:
+    below = branch.__subclasses__()
+    return [leaf for one in below for leaf in _leaves(one)] if below else [branch]
