@@ -1,0 +1,26 @@
+"""Model versions: immutable numbered folders, and the record of which of them was deployed when."""
+
+from server.models.deployments import Deployment, Deployments
+from server.models.store import ModelStore
+from server.models.version import (
+    ARTIFACT,
+    KERAS_MODEL,
+    PROBABILITIES,
+    FileRecord,
+    ModelVersion,
+    Provenance,
+    write_version,
+)
+
+__all__ = [
+    "ARTIFACT",
+    "KERAS_MODEL",
+    "PROBABILITIES",
+    "Deployment",
+    "Deployments",
+    "FileRecord",
+    "ModelStore",
+    "ModelVersion",
+    "Provenance",
+    "write_version",
+]

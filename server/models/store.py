@@ -1,0 +1,149 @@
+"""The model store: one folder per version, `000001`, `000002`, ..., each made beside and renamed into place.
+
+The folder is the truth: what is listed is what is there. A crash at any instant leaves whole versions and,
+at most, a staging folder that the next start clears away.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from server.errors import ModelCorrupt, ModelNotFound
+from server.models.files import sync, write_durably
+from server.models.version import (
+    ARTIFACT,
+    DESCRIPTION,
+    PROBABILITIES,
+    ModelVersion,
+    read_version,
+    verify_file,
+)
+
+log = logging.getLogger(__name__)
+
+STAGING = ".staging"
+# The highest number ever given, so that a deleted version's number never comes back as another model.
+LAST_NUMBER = ".last_number"
+
+
+class ModelStore:
+    """The versions under a folder. May be used from any thread."""
+
+    def __init__(self, root: Path) -> None:
+        """Open the store at `root`, which is made when it is not there."""
+        self._root = root
+        self._committing = threading.Lock()
+        self._descriptions: dict[int, ModelVersion] = {}
+        (root / STAGING).mkdir(parents=True, exist_ok=True)
+
+    def staging(self, training_id: str) -> Path:
+        """An empty folder to make a version in, on the same disk, so that it can be renamed into place."""
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", training_id):
+            raise ValueError(f"expected an id of letters, digits, - and _, got {training_id!r}")
+        folder = self._root / STAGING / training_id
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return folder
+
+    def clean_staging(self) -> None:
+        """Remove what interrupted runs left behind. For the start of a server, before any run."""
+        for folder in (self._root / STAGING).iterdir():
+            shutil.rmtree(folder)
+            log.info("unfinished version removed", extra={"folder": folder.name})
+
+    def commit(self, staging: Path) -> ModelVersion:
+        """Turn a folder completed by `write_version` into the next version. It is there whole, or not at all.
+
+        Raises ModelCorrupt when its files do not match their checksums; the staging folder stays then.
+        """
+        staged = read_version(staging, version=0)
+        for name in staged.files:
+            verify_file(staging, staged, name)
+        for path in staging.iterdir():
+            if path.name not in staged.files and path.name != DESCRIPTION:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for path in (*staging.iterdir(), staging):
+            sync(path)
+        with self._committing:
+            number = max(self._last_number(), *self._numbers(), 0) + 1
+            # From this instant on the version exists. Over a version of that number it would fail.
+            staging.rename(self._folder(number))
+            sync(self._root)
+            write_durably(self._root / LAST_NUMBER, f"{number}\n")
+        log.info("version saved", extra={"model_version": number, "accuracy": staged.metrics.accuracy})
+        return self.get(number)
+
+    def install_shipped(self, shipped: Path) -> int:
+        """Copy the version that comes with the software into the store, once; returns its number.
+
+        A whole version with the same artifact is taken for it, so that a damaged copy is replaced by a new
+        one. Raises ModelCorrupt when the shipped files themselves are damaged.
+        """
+        artifact = read_version(shipped, version=0).artifact
+        for version in self.list():
+            if version.artifact == artifact and self._is_whole(version):
+                return version.version
+        staging = self.staging("shipped")
+        for path in shipped.iterdir():
+            shutil.copyfile(path, staging / path.name)
+        return self.commit(staging).version
+
+    def get(self, version: int) -> ModelVersion:
+        """One version. Raises ModelNotFound, or ModelCorrupt when its description cannot be read."""
+        folder = self._folder(version)
+        if version < 1 or not folder.is_dir():
+            self._descriptions.pop(version, None)
+            raise ModelNotFound(version)
+        # A version never changes, so it is read once.
+        if version not in self._descriptions:
+            self._descriptions[version] = read_version(folder, version)
+        return self._descriptions[version]
+
+    def list(self) -> tuple[ModelVersion, ...]:
+        """All versions, oldest first. One whose description is damaged is left out, and logged."""
+        versions = []
+        for number in self._numbers():
+            try:
+                versions.append(self.get(number))
+            except ModelNotFound:
+                continue  # Deleted a moment ago.
+            except ModelCorrupt as error:
+                log.warning("version left out", extra={"model_version": number, "reason": error.message})
+        return tuple(versions)
+
+    def artifact_path(self, version: int) -> Path:
+        """The artifact to serve a version from, its checksum verified. Raises ModelNotFound, ModelCorrupt."""
+        return verify_file(self._folder(version), self.get(version), ARTIFACT)
+
+    def probabilities(self, version: int) -> npt.NDArray[np.float32]:
+        """A version's answers on its own test set: (N, 10) float32. Raises ModelNotFound, ModelCorrupt."""
+        path = verify_file(self._folder(version), self.get(version), PROBABILITIES)
+        with np.load(path, allow_pickle=False) as arrays:
+            return np.asarray(arrays["probabilities"], dtype=np.float32)
+
+    def _is_whole(self, version: ModelVersion) -> bool:
+        try:
+            self.artifact_path(version.version)
+        except ModelCorrupt as error:
+            log.warning("damaged version", extra={"model_version": version.version, "reason": error.message})
+            return False
+        return True
+
+    def _folder(self, version: int) -> Path:
+        return self._root / f"{version:06d}"
+
+    def _numbers(self) -> Sequence[int]:
+        names = (path.name for path in self._root.iterdir() if path.is_dir())
+        return sorted(int(name) for name in names if re.fullmatch(r"\d{6,}", name))
+
+    def _last_number(self) -> int:
+        path = self._root / LAST_NUMBER
+        return int(path.read_text(encoding="utf-8")) if path.exists() else 0
