@@ -1,0 +1,7 @@
+"""From images to probabilities: the engine, batches of those who wait, and the loaded versions."""
+
+from server.inference.batcher import BatchResult, MicroBatcher
+from server.inference.engine import Engine
+from server.inference.engines import Artifacts, Engines, LoadedModel
+
+__all__ = ["Artifacts", "BatchResult", "Engine", "Engines", "LoadedModel", "MicroBatcher"]

@@ -1,0 +1,146 @@
+"""The versions in memory: the deployed one, and a few others that somebody asked for by number."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from server.errors import NothingDeployed, ShuttingDown
+from server.inference.batcher import BatchResult, MicroBatcher
+from server.inference.engine import Engine
+
+# People compare a few versions at a time; each keeps its weights and one thread.
+MAX_OTHERS = 3
+
+
+class Artifacts(Protocol):
+    """Where artifacts come from: `server.models.ModelStore`."""
+
+    def artifact_path(self, version: int) -> Path:
+        """A verified artifact. Raises ModelNotFound, ModelCorrupt."""
+
+
+class LoadedModel(NamedTuple):
+    """A version that is ready to answer."""
+
+    version: int
+    batcher: MicroBatcher
+
+
+class Engines:
+    """The loaded versions. May be used from any thread.
+
+    `deploy` and `load` read files and take tens of milliseconds; `submit` never waits for either.
+    """
+
+    def __init__(self, artifacts: Artifacts) -> None:
+        self._artifacts = artifacts
+        self._deployed: LoadedModel | None = None
+        self._others: OrderedDict[int, LoadedModel] = OrderedDict()
+        self._is_closed = False
+        # Held for moments only. Models are taken out under it before they are closed, so that no request
+        # ever meets a closed one.
+        self._lock = threading.Lock()
+        # One load at a time: two would each need the memory and slow each other down.
+        self._loading = threading.Lock()
+
+    @property
+    def deployed(self) -> int | None:
+        """The version that answers, or None."""
+        model = self._deployed
+        return None if model is None else model.version
+
+    def deploy(self, version: int) -> None:
+        """Make `version` the one that answers: load and try it beside the old one, then switch at once.
+
+        Requests that the old one has taken are answered by it, wholly. Returns when its memory is free.
+        Raises ModelNotFound or ModelCorrupt, and the old one stays.
+        """
+        with self._loading:
+            if self.deployed == version:
+                return
+            with self._lock:
+                model = self._others.get(version)
+            model = model or self._load(version)
+            with self._lock:
+                self._others.pop(version, None)
+                is_late = self._is_closed
+                old, self._deployed = (model, None) if is_late else (self._deployed, model)
+        if old is not None:
+            old.batcher.close()
+        if is_late:
+            raise ShuttingDown("the server is going down; nothing was deployed", retry_after_s=1.0)
+
+    def load(self, version: int | None) -> None:
+        """Have a version in memory, None for the deployed one, which always is.
+
+        Raises NothingDeployed, ModelNotFound, ModelCorrupt.
+        """
+        with self._loading:
+            with self._lock:
+                model = self._find(version)
+            if model is None and version is not None:
+                model = self._load(version)
+                self._keep(model)
+
+    def is_loaded(self, version: int | None) -> bool:
+        """Whether `submit` would take a request now. Raises NothingDeployed."""
+        with self._lock:
+            return self._find(version) is not None
+
+    def submit(
+        self, images: npt.NDArray[np.uint8], version: int | None
+    ) -> tuple[int, Future[BatchResult]] | None:
+        """Ask a version, None for the deployed one, about (N, 28, 28) uint8 images, N ≥ 1.
+
+        Gives the version that answers all of them and the future answer, or None when it has to be loaded
+        first (see `load`). Raises NothingDeployed, Overloaded.
+        """
+        with self._lock:
+            model = self._find(version)
+            return None if model is None else (model.version, model.batcher.submit(images))
+
+    def close(self) -> None:
+        """Answer what is queued and end every thread. Nothing is deployed afterwards."""
+        with self._lock:
+            self._is_closed = True
+            models = [*self._others.values(), *([self._deployed] if self._deployed else [])]
+            self._others.clear()
+            self._deployed = None
+        for model in models:
+            model.batcher.close()
+
+    def _find(self, version: int | None) -> LoadedModel | None:
+        """The loaded model, or None, never for the deployed one. The caller holds the lock."""
+        if self._is_closed:
+            raise ShuttingDown("the server is going down", retry_after_s=1.0)
+        deployed = self._deployed
+        if version is None:
+            if deployed is None:
+                raise NothingDeployed
+            return deployed
+        if deployed is not None and deployed.version == version:
+            return deployed
+        model = self._others.get(version)
+        if model is not None:
+            self._others.move_to_end(version)
+        return model
+
+    def _load(self, version: int) -> LoadedModel:
+        return LoadedModel(version, MicroBatcher(Engine(self._artifacts.artifact_path(version))))
+
+    def _keep(self, model: LoadedModel) -> None:
+        """Remember a model among the others, and let go of the one not asked for the longest."""
+        with self._lock:
+            too_many = [model]
+            if not self._is_closed:
+                self._others[model.version] = model
+                too_many = [self._others.popitem(last=False)[1]] if len(self._others) > MAX_OTHERS else []
+        for one in too_many:
+            one.batcher.close()
