@@ -1,0 +1,236 @@
+"""From an image to a digit: decode, place the ink, ask the engine, and time each step.
+
+Runs on an event loop and never blocks it: images are decoded on two threads of their own, models answer
+on theirs. Cancelling the task drops what has not been computed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from server.errors import BlankImage, InvalidArgument, InvalidImage
+from server.inference import BatchResult, Engines
+from server.preprocessing import Interpolation, Preprocessing, decode_image, to_model_input
+
+SIDE = 28
+DECODING_THREADS = 2
+# Encoded images of a batch that one job decodes: small enough for others to come in between.
+DECODE_TOGETHER = 16
+
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """The bytes of a PNG, JPEG, WebP or BMP file."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class RawPixels:
+    """784 bytes: 28x28 uint8 row by row, 0 = background."""
+
+    data: bytes
+
+
+ImageInput = EncodedImage | RawPixels
+
+
+class Prediction(NamedTuple):
+    """What the model reads in one image."""
+
+    digit: int
+    confidence: float
+    """Probability of `digit`, in [0, 1]."""
+    probabilities: npt.NDArray[np.float32]
+    """(10,) float32, by digit."""
+    model_input: npt.NDArray[np.uint8]
+    """(28, 28) uint8, 0 = background: the image that the model saw."""
+
+
+class Timings(NamedTuple):
+    """Milliseconds. Decoding and preprocessing of a batch are added up over its images."""
+
+    decode_ms: float
+    preprocess_ms: float
+    queue_ms: float
+    engine_ms: float
+    total_ms: float
+    """From the call to the answer, waiting for a thread or a model to load included."""
+
+
+class PredictionResult(NamedTuple):
+    """One image read by one version."""
+
+    model_version: int
+    prediction: Prediction
+    timings: Timings
+
+
+class BatchPredictionResult(NamedTuple):
+    """Several images, all read by the same version, in the order they were given."""
+
+    model_version: int
+    predictions: tuple[Prediction, ...]
+    timings: Timings
+
+
+class _Prepared(NamedTuple):
+    """Model inputs, and what it took to make them."""
+
+    images: npt.NDArray[np.uint8]  # (N, 28, 28)
+    decode_s: float
+    preprocess_s: float
+
+
+class Predictor:
+    """Reads digits with the deployed version or any other. Use it from one event loop."""
+
+    def __init__(self, engines: Engines) -> None:
+        self._engines = engines
+        self._pool = ThreadPoolExecutor(DECODING_THREADS, "decode")
+
+    async def predict(
+        self,
+        image: ImageInput,
+        preprocessing: Preprocessing | None = None,
+        interpolation: Interpolation = Interpolation.BILINEAR,
+        version: int | None = None,
+    ) -> PredictionResult:
+        """Read one image.
+
+        `preprocessing` None: NORMALISE for an encoded image, NONE for raw pixels. `version` None: the
+        deployed one. Raises InvalidImage or BlankImage (fields `image.encoded` and `image.pixels`),
+        InvalidArgument for an encoded image with NONE; ModelNotFound, NothingDeployed, ModelCorrupt,
+        Overloaded, ShuttingDown.
+        """
+        started = time.perf_counter()
+        await self._load(version)
+        (prepared,) = await self._prepare([image], ["image"], preprocessing, interpolation)
+        model_version, result = await self._ask(prepared.images, version)
+        prediction = _prediction(result.probabilities[0], prepared.images[0])
+        return PredictionResult(model_version, prediction, _timings(started, [prepared], result))
+
+    async def predict_batch(
+        self,
+        images: Sequence[ImageInput],
+        preprocessing: Preprocessing | None = None,
+        interpolation: Interpolation = Interpolation.BILINEAR,
+        version: int | None = None,
+    ) -> BatchPredictionResult:
+        """Read several images, N ≥ 1, with one version.
+
+        One bad image refuses all. Raises what `predict` does, for the first bad image, with fields such as
+        `images[3].encoded`.
+        """
+        started = time.perf_counter()
+        await self._load(version)
+        names = [f"images[{index}]" for index in range(len(images))]
+        prepared = await self._prepare(images, names, preprocessing, interpolation)
+        inputs = np.concatenate([part.images for part in prepared])  # (N, 28, 28)
+        model_version, result = await self._ask(inputs, version)
+        predictions = tuple(map(_prediction, result.probabilities, inputs))
+        return BatchPredictionResult(model_version, predictions, _timings(started, prepared, result))
+
+    def close(self) -> None:
+        """End the decoding threads; predictions that wait for one are cancelled."""
+        self._pool.shutdown(cancel_futures=True)
+
+    async def _load(self, version: int | None) -> None:
+        """Have the version in memory before any work is put into the image: it may not even exist."""
+        if not self._engines.is_loaded(version):
+            await asyncio.to_thread(self._engines.load, version)
+
+    async def _prepare(
+        self,
+        images: Sequence[ImageInput],
+        names: Sequence[str],
+        preprocessing: Preprocessing | None,
+        interpolation: Interpolation,
+    ) -> list[_Prepared]:
+        """Model inputs for all images in order, in parts; `names` are the images' paths in the request."""
+        if all(isinstance(image, RawPixels) for image in images):
+            # A hop to another thread would cost more than the work.
+            return [_prepare(images, names, preprocessing, interpolation)]
+        loop = asyncio.get_running_loop()
+        jobs = [
+            loop.run_in_executor(
+                self._pool,
+                _prepare,
+                images[start : start + DECODE_TOGETHER],
+                names[start : start + DECODE_TOGETHER],
+                preprocessing,
+                interpolation,
+            )
+            for start in range(0, len(images), DECODE_TOGETHER)
+        ]
+        try:
+            # One after the other, so that it is always the first bad image that is named.
+            return [await job for job in jobs]
+        finally:
+            for job in jobs:
+                job.cancel()
+
+    async def _ask(self, images: npt.NDArray[np.uint8], version: int | None) -> tuple[int, BatchResult]:
+        """The version that answered, and its answer."""
+        while (submitted := self._engines.submit(images, version)) is None:
+            # Others have pushed it out of memory meanwhile.
+            await asyncio.to_thread(self._engines.load, version)
+        model_version, future = submitted
+        return model_version, await asyncio.wrap_future(future)
+
+
+def _prepare(
+    images: Sequence[ImageInput],
+    names: Sequence[str],
+    preprocessing: Preprocessing | None,
+    interpolation: Interpolation,
+) -> _Prepared:
+    """Model inputs for some images. Raises InvalidArgument that names the first bad one."""
+    inputs = np.empty((len(images), SIDE, SIDE), np.uint8)
+    decode_s = preprocess_s = 0.0
+    for index, (image, name) in enumerate(zip(images, names, strict=True)):
+        is_raw = isinstance(image, RawPixels)
+        chosen = preprocessing or (Preprocessing.NONE if is_raw else Preprocessing.NORMALISE)
+        if chosen is Preprocessing.NONE and not is_raw:
+            raise InvalidArgument("preprocessing", f"NONE is for raw pixels, and {name} is an encoded image")
+        started = time.perf_counter()
+        try:
+            ink = _raw(image.data) if is_raw else decode_image(image.data)
+            decoded = time.perf_counter()
+            inputs[index] = to_model_input(ink, chosen, interpolation)
+        except (InvalidImage, BlankImage) as error:
+            field = f"{name}.{'pixels' if is_raw else 'encoded'}"
+            raise type(error)(field, error.description, **error.metadata) from error
+        decode_s += 0.0 if is_raw else decoded - started
+        preprocess_s += time.perf_counter() - decoded
+    return _Prepared(inputs, decode_s, preprocess_s)
+
+
+def _raw(data: bytes) -> npt.NDArray[np.uint8]:
+    """(28, 28) uint8 out of 784 bytes. Raises InvalidImage."""
+    if len(data) != SIDE * SIDE:
+        raise InvalidImage("pixels", f"expected 784 bytes, 28x28 pixels row by row, got {len(data)}")
+    return np.frombuffer(data, np.uint8).reshape(SIDE, SIDE)
+
+
+def _prediction(probabilities: npt.NDArray[np.float32], model_input: npt.NDArray[np.uint8]) -> Prediction:
+    digit = int(probabilities.argmax())
+    return Prediction(digit, float(probabilities[digit]), probabilities, model_input)
+
+
+def _timings(started: float, prepared: Sequence[_Prepared], result: BatchResult) -> Timings:
+    return Timings(
+        decode_ms=sum(part.decode_s for part in prepared) * 1e3,
+        preprocess_ms=sum(part.preprocess_s for part in prepared) * 1e3,
+        queue_ms=result.queue_ms,
+        engine_ms=result.engine_ms,
+        total_ms=(time.perf_counter() - started) * 1e3,
+    )
