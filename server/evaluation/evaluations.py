@@ -1,0 +1,212 @@
+"""Measures versions on data sets, one at a time and behind everything else, and keeps every answer."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Engine as Database
+
+from server.datasets import DATASET_PARTITIONS, DataPreparation, Dataset, Digits
+from server.errors import (
+    DatasetUnavailable,
+    DigitsError,
+    EvaluationNotFound,
+    ModelCorrupt,
+    ShuttingDown,
+    TrainedOnDataset,
+)
+from server.evaluation.digits import TestDigit, list_digits
+from server.evaluation.misclassified import MisclassifiedDigit, MisclassifiedFilter, Mistakes
+from server.evaluation.records import STOPPED, Evaluation, EvaluationRecords, EvaluationState
+from server.inference import Engine
+from server.metrics import measure
+from server.models import ModelStore, ModelVersion
+
+log = logging.getLogger(__name__)
+
+# Images measured at a time: after each chunk the server may stop.
+CHUNK = 64
+# Found mistakes are kept for the evaluations that people page through.
+CACHED = 8
+
+
+class Evaluations:
+    """The evaluations of every version. May be used from any thread."""
+
+    def __init__(self, database: Database, store: ModelStore, data: DataPreparation) -> None:
+        """Take up the evaluations in `database`; those that a dead server left running have failed."""
+        self._records = EvaluationRecords(database)
+        self._store = store
+        self._data = data
+        self._lock = threading.Lock()
+        self._running: dict[tuple[int, Dataset], str] = {}
+        self._mistakes: OrderedDict[str, Mistakes] = OrderedDict()
+        self._is_stopping = threading.Event()
+        self._worker = ThreadPoolExecutor(1, "evaluation", initializer=_lower_priority)
+        self._records.fail_interrupted()
+
+    def start(self, version: int, dataset: Dataset) -> Evaluation:
+        """Start measuring a version, or join the evaluation that is under way; returns at once.
+
+        Raises ModelNotFound; TrainedOnDataset when the version has learnt any of these digits;
+        DataPreparing, DatasetUnavailable; ShuttingDown.
+        """
+        described = self._store.get(version)
+        _refuse_trained_on(described, dataset)
+        digits = self._data.data().dataset(dataset)
+        with self._lock:
+            if self._is_stopping.is_set():
+                raise ShuttingDown("the server is going down; nothing was started", retry_after_s=1.0)
+            under_way = self._records.get(self._running.get((version, dataset), ""))
+            if under_way is not None:
+                return under_way
+            evaluation = self._records.add_running(described, dataset)
+            self._running[version, dataset] = evaluation.evaluation_id
+            self._worker.submit(self._run, evaluation, digits)
+        return evaluation
+
+    def get(self, evaluation_id: str) -> Evaluation:
+        """One evaluation. Raises EvaluationNotFound."""
+        evaluation = self._records.get(evaluation_id)
+        if evaluation is None:
+            raise EvaluationNotFound(f"evaluation_id: no evaluation {evaluation_id!r}")
+        return evaluation
+
+    def latest(self, version: int, dataset: Dataset) -> Evaluation:
+        """The newest successful evaluation of a version. Raises ModelNotFound, EvaluationNotFound."""
+        evaluation = self._records.latest(self._store.get(version), dataset)
+        if evaluation is None:
+            raise EvaluationNotFound(
+                f"version {version} was not measured on {dataset} yet; Evaluate does it",
+                model_version=str(version),
+                dataset=dataset,
+            )
+        return evaluation
+
+    def adopt(self, version: ModelVersion) -> None:
+        """Record the evaluation that a version was made with. To repeat it changes nothing.
+
+        Needs no images; when the stored answers are damaged, the numbers remain and the gallery is lost.
+        """
+        with self._lock:
+            if self._records.has_from_training(version):
+                return
+            try:
+                probabilities = self._store.probabilities(version.version)
+            except ModelCorrupt as error:
+                log.warning("answers lost", extra={"model_version": version.version, "reason": error.message})
+                self._records.add_from_training(version, None)
+            else:
+                self._records.add_from_training(version, probabilities)
+
+    def misclassified(
+        self, evaluation_id: str, chosen: MisclassifiedFilter, offset: int, limit: int
+    ) -> tuple[list[MisclassifiedDigit], int]:
+        """A page of the mistakes that pass a filter, and how many pass it in all.
+
+        Raises EvaluationNotFound, also for one that has not succeeded; DataPreparing; DatasetUnavailable when
+        the images, or the answers, are not on this machine.
+        """
+        evaluation = self.get(evaluation_id)
+        digits = self._data.data().dataset(evaluation.dataset)
+        mistakes = self._find_mistakes(evaluation, digits)
+        numbers = mistakes.select(chosen)
+        page = [mistakes.digit(int(number), digits) for number in numbers[offset : offset + limit]]
+        return page, len(numbers)
+
+    def test_digits(
+        self, dataset: Dataset, label: int | None, offset: int, limit: int, seed: int
+    ) -> tuple[list[TestDigit], int]:
+        """A page of a data set's digits, None meaning any label, and how many there are in all.
+
+        `seed` 0 is the order of the data set, any other a random one.
+        Raises DataPreparing, DatasetUnavailable.
+        """
+        return list_digits(self._data.data().dataset(dataset), label, offset, limit, seed)
+
+    def close(self) -> None:
+        """Stop measuring: what is not done fails, and says why. Ends the thread."""
+        with self._lock:
+            self._is_stopping.set()
+        self._worker.shutdown()
+
+    def _run(self, evaluation: Evaluation, digits: Digits) -> None:
+        """Measure, on the worker thread. However it ends, the record says so."""
+        version, evaluation_id = evaluation.model_version, evaluation.evaluation_id
+        try:
+            # An engine of its own: people's predictions do not queue behind ten thousand images.
+            engine = Engine(self._store.artifact_path(version))
+            probabilities = self._measure_all(engine, digits)
+            metrics = measure(probabilities, np.asarray(digits.labels))
+            self._records.succeed(evaluation_id, metrics, probabilities)
+        except DigitsError as error:
+            self._records.fail(evaluation_id, error.message)
+        except Exception as error:
+            log.exception("evaluation failed", extra={"evaluation_id": evaluation_id})
+            self._records.fail(evaluation_id, f"{type(error).__name__}: {error}")
+        finally:
+            with self._lock:
+                del self._running[version, evaluation.dataset]
+
+    def _measure_all(self, engine: Engine, digits: Digits) -> npt.NDArray[np.float32]:
+        answers = []
+        for start in range(0, len(digits.images), CHUNK):
+            if self._is_stopping.is_set():
+                raise ShuttingDown(STOPPED, retry_after_s=1.0)
+            answers.append(engine.probabilities(digits.images[start : start + CHUNK]))
+        return np.concatenate(answers)
+
+    def _find_mistakes(self, evaluation: Evaluation, digits: Digits) -> Mistakes:
+        with self._lock:
+            if evaluation.evaluation_id in self._mistakes:
+                self._mistakes.move_to_end(evaluation.evaluation_id)
+                return self._mistakes[evaluation.evaluation_id]
+        mistakes = self._load_mistakes(evaluation, digits)
+        with self._lock:
+            self._mistakes[evaluation.evaluation_id] = mistakes
+            if len(self._mistakes) > CACHED:
+                self._mistakes.popitem(last=False)
+        return mistakes
+
+    def _load_mistakes(self, evaluation: Evaluation, digits: Digits) -> Mistakes:
+        if evaluation.state is not EvaluationState.SUCCEEDED or evaluation.metrics is None:
+            raise EvaluationNotFound(
+                f"evaluation {evaluation.evaluation_id} shows no mistakes: it is {evaluation.state}"
+            )
+        probabilities = self._records.probabilities(evaluation.evaluation_id)
+        again = f"; Evaluate measures version {evaluation.model_version} again"
+        if probabilities is None:
+            raise DatasetUnavailable("the answers of this evaluation are lost" + again)
+        # Another MNIST may lie here than the one that was measured: its images would be shown as mistakes.
+        labels = np.asarray(digits.labels)
+        if len(probabilities) == len(labels):
+            mistakes = Mistakes(probabilities, labels)
+            if len(mistakes) == evaluation.metrics.misclassified:
+                return mistakes
+        raise DatasetUnavailable(
+            f"the images of {evaluation.dataset} on this machine are not those that were measured" + again
+        )
+
+
+def _refuse_trained_on(version: ModelVersion, dataset: Dataset) -> None:
+    learnt = [part for part in DATASET_PARTITIONS[dataset] if part in version.train_partitions]
+    if learnt:
+        raise TrainedOnDataset(
+            f"version {version.version} was trained on {', '.join(learnt)}, which {dataset} holds: "
+            f"that would measure what it has learnt by heart; measure it on {version.test_dataset}",
+            model_version=str(version.version),
+            dataset=dataset,
+        )
+
+
+def _lower_priority() -> None:
+    """Let requests go first. Only Linux has it per thread; elsewhere it would be the process's."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
