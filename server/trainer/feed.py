@@ -1,0 +1,39 @@
+"""The training digits of each epoch: shuffled, varied, and ready before the network asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from server.augmentation import augment
+from server.datasets import Digits
+from server.recipes import Augmentation, TrainingOptions
+
+
+def epochs(digits: Digits, options: TrainingOptions) -> Iterator[Digits]:
+    """Give the digits of each epoch in turn, (N, 28, 28) uint8 in memory, in an order of their own.
+
+    The next epoch is made in a thread while the network learns from the last: OpenCV and NumPy work outside
+    Python's lock, so that it costs the training little.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="feed") as pool:
+        ready = pool.submit(make_epoch, digits, options, 1)
+        for number in range(1, options.epochs + 1):
+            current = ready.result()
+            if number < options.epochs:
+                ready = pool.submit(make_epoch, digits, options, number + 1)
+            yield current
+
+
+def make_epoch(digits: Digits, options: TrainingOptions, number: int) -> Digits:
+    """The digits of epoch `number` (from 1), shuffled and varied as the options say.
+
+    They depend on the seed and the number alone, not on the epochs before.
+    """
+    generator = np.random.default_rng([options.seed, number])
+    shuffled = digits[generator.permutation(len(digits))]  # A copy in memory: the original may be a file.
+    if options.augmentation is Augmentation.NONE:
+        return shuffled
+    return Digits(augment(shuffled.images, generator), shuffled.labels)

@@ -1,0 +1,113 @@
+"""One training from its spec to a complete staging folder."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib import metadata
+
+import cv2
+import keras
+import numpy as np
+import onnxruntime
+import tensorflow as tf
+
+from server import networks
+from server.datasets import Data
+from server.inference import Engine
+from server.metrics import measure
+from server.models import Provenance, write_version
+from server.protocol import EpochMetrics, Phase, TrainingSpec
+from server.recipes import RECIPES
+from server.trainer.export import export
+from server.trainer.loop import fit
+from server.trainer.reporter import Reporter
+
+MEASURED_AT_ONCE = 500
+COMPARED_IMAGES = 64
+
+
+def train(spec: TrainingSpec, reporter: Reporter, command: str = "") -> None:
+    """Train as `spec` says and complete its staging folder; `command` goes into the provenance.
+
+    Raises TrainingDiverged, ExportMismatch, DatasetUnavailable, OSError, and what Keras raises.
+    """
+    threads = use_cores()
+    recipe = RECIPES[spec.recipe]
+    data = Data.open(spec.datasets)
+    split = data.split(recipe.uses_all_data)
+    # Weights, dropout and the order of the digits all follow from the seed.
+    keras.utils.set_random_seed(spec.options.seed)
+    model = networks.build(spec.options)
+
+    reporter.enter(Phase.TRAINING)
+    kept = fit(model, split.train, split.validation, spec.options, recipe.schedule, reporter)
+
+    reporter.enter(Phase.EVALUATING)
+    engine = export(model, spec.staging, split.train.images[:COMPARED_IMAGES], threads)
+    # What is measured is what serves: the artifact, not the Keras model.
+    probabilities = read_all(engine, split.test.images)
+    provenance = Provenance(
+        recipe=spec.recipe,
+        options=spec.options.to_json(),
+        training_id=spec.training_id,
+        command=command,
+        created=datetime.now(UTC),
+        description=_describe(spec, kept),
+        data_source=data.source,
+        train_partitions=split.train_partitions,
+        train_images=len(split.train),
+        validation_partitions=split.validation_partitions,
+        validation_images=0 if split.validation is None else len(split.validation),
+        validation_accuracy=kept.validation_accuracy,
+        test_dataset=split.test_dataset,
+        libraries=library_versions(),
+        parameters=model.count_params(),
+    )
+    write_version(spec.staging, provenance, measure(probabilities, split.test.labels), probabilities)
+
+
+def use_cores() -> int:
+    """Let TensorFlow and OpenCV use the cores that serving can spare; returns how many.
+
+    All but one, but never fewer than two where there are two: the child is niced, so that serving comes
+    first anyway.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = min(cores, max(2, cores - 1))
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    # Augmentation has a thread of its own; threads within its tiny images would only cost.
+    cv2.setNumThreads(1)
+    return threads
+
+
+def read_all(engine: Engine, images: np.ndarray) -> np.ndarray:
+    """The probabilities of many images, a few hundred at a time: (N, 28, 28) uint8 -> (N, 10) float32."""
+    starts = range(0, len(images), MEASURED_AT_ONCE)
+    return np.concatenate(
+        [engine.probabilities(images[start : start + MEASURED_AT_ONCE]) for start in starts]
+    )
+
+
+def library_versions() -> dict[str, str]:
+    """The versions of what a training's result depends on."""
+    libraries = (tf, keras, np, cv2, onnxruntime)
+    return {
+        "python": platform.python_version(),
+        **{library.__name__: str(library.__version__) for library in libraries},
+        # Not imported before the export: the first step comes sooner.
+        "tf2onnx": metadata.version("tf2onnx"),
+    }
+
+
+def _describe(spec: TrainingSpec, kept: EpochMetrics) -> str:
+    options = spec.options
+    chosen = (
+        "the last one" if kept.validation_accuracy is None else f"epoch {kept.epoch}, the best on validation"
+    )
+    return (
+        f"{RECIPES[spec.recipe].title}: {options.architecture.upper()}, {options.activation}, "
+        f"{options.optimizer}, {options.epochs} epochs, kept {chosen}"
+    )

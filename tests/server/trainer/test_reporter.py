@@ -1,0 +1,139 @@
+"""Progress reports: often, whatever the training does, and honest about the time left."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from server.protocol import EpochMetrics, Phase, Progress
+from server.trainer import reporter as reporter_module
+from server.trainer.reporter import EVALUATING_S, INTERVAL_S, Reporter
+
+
+class Clock:
+    """`time.monotonic` that moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+class Sent:
+    """What a reporter sent, in order."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.has_three = threading.Event()
+
+    def __call__(self, event: str, values: dict[str, Any]) -> None:
+        self.events.append((event, values))
+        if len(self.events) >= 3:
+            self.has_three.set()
+
+    @property
+    def last(self) -> Progress:
+        """The latest progress."""
+        return Progress.from_json([values for event, values in self.events if event == "progress"][-1])
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(reporter_module, "time", clock)
+    return clock
+
+
+def train(reporter: Reporter, share: float, images: int = 1000) -> None:
+    """Report a piece of training: the whole of it is one epoch of 10 batches."""
+    reporter.trained(
+        epoch=1, batch=round(share * 10), batches=10, loss=0.5, accuracy=0.8, images=images, share=share
+    )
+
+
+def test_progress_is_told_while_the_training_itself_is_silent() -> None:
+    sent = Sent()
+    started = time.monotonic()
+    with Reporter(sent, epochs=2):
+        assert sent.has_three.wait(20 * INTERVAL_S)
+    assert time.monotonic() - started >= 2 * INTERVAL_S
+    assert {event for event, _ in sent.events} == {"progress"}
+    assert sent.last.phase is Phase.STARTING
+    assert sent.last.epochs == 2
+    assert sent.last.remaining_s is None
+
+
+def test_nothing_is_sent_after_the_end() -> None:
+    sent = Sent()
+    with Reporter(sent, epochs=1):
+        assert [thread for thread in threading.enumerate() if thread.name == "progress"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "progress"]
+
+
+def test_the_time_left_follows_the_pace_without_the_compilation_before_the_first_steps(clock: Clock) -> None:
+    sent = Sent()
+    reporter = Reporter(sent, epochs=1)
+    clock.now_s += 30  # The first step compiles.
+    train(reporter, share=0.1)
+    reporter.enter(Phase.TRAINING)
+    assert sent.last.remaining_s is None
+    clock.now_s += 4
+    train(reporter, share=0.5)
+    reporter.enter(Phase.TRAINING)
+    assert sent.last.elapsed_s == pytest.approx(34)
+    # Four tenths took 4 s, so five tenths take 5 s; then the result is saved and measured.
+    assert sent.last.remaining_s == pytest.approx(5 + EVALUATING_S)
+    clock.now_s += 1
+    reporter.enter(Phase.TRAINING)
+    assert sent.last.remaining_s == pytest.approx(4 + EVALUATING_S)
+
+
+def test_the_time_left_is_never_negative(clock: Clock) -> None:
+    sent = Sent()
+    reporter = Reporter(sent, epochs=1)
+    reporter.enter(Phase.EVALUATING)
+    assert sent.last.remaining_s == EVALUATING_S
+    clock.now_s += 2 * EVALUATING_S
+    reporter.finished(metrics_of(1))
+    assert sent.last.remaining_s == 0.0
+
+
+def test_throughput_is_that_of_the_last_seconds(clock: Clock) -> None:
+    sent = Sent()
+    reporter = Reporter(sent, epochs=1)
+    for _ in range(10):
+        clock.now_s += 1.0
+        train(reporter, share=0.1)
+    reporter.finished(metrics_of(1))
+    assert sent.last.images_per_s == pytest.approx(1000)
+    for _ in range(20):
+        clock.now_s += 0.25
+        train(reporter, share=0.2)
+    reporter.finished(metrics_of(1))
+    assert sent.last.images_per_s == pytest.approx(4000)
+
+
+def test_a_finished_epoch_is_told_by_itself_and_in_the_progress(clock: Clock) -> None:
+    sent = Sent()
+    reporter = Reporter(sent, epochs=3)
+    train(reporter, share=1.0)
+    reporter.finished(metrics_of(1))
+    (epoch,) = [values for event, values in sent.events if event == "epoch"]
+    assert EpochMetrics(**epoch) == metrics_of(1)
+    assert (sent.last.epoch, sent.last.batch, sent.last.batches) == (1, 10, 10)
+    assert (sent.last.validation_loss, sent.last.validation_accuracy) == (0.2, 0.95)
+
+
+def metrics_of(epoch: int) -> EpochMetrics:
+    return EpochMetrics(
+        epoch=epoch,
+        loss=0.3,
+        accuracy=0.9,
+        validation_loss=0.2,
+        validation_accuracy=0.95,
+        duration_s=10.0,
+    )
