@@ -1,0 +1,131 @@
+"""The training child as its parent sees it: start it, hear it, end it, and tell how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import server
+from server.protocol import TrainingSpec
+
+log = logging.getLogger(__name__)
+
+# From the request to end until the child is killed; it saves nothing on the way out, so it needs no longer.
+TERMINATE_S = 1.0
+
+# What a program needs of its surroundings, and what points it to a GPU. Settings of the server are not
+# among them.
+PASSED_ON = ("PATH", "HOME", "TMPDIR", "LANG", "TZ", "LD_LIBRARY_PATH")
+PASSED_ON_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "XLA_", "TF_")
+
+SIGNALS = {
+    signal.SIGKILL: (
+        "was killed (SIGKILL): by somebody, or by the system because memory ran out; "
+        "start again, with a smaller batch size if memory is short"
+    ),
+    signal.SIGTERM: "was told to end (SIGTERM) by somebody; start again",
+    signal.SIGSEGV: "ended by a memory fault (SIGSEGV)",
+    signal.SIGBUS: "ended by a bus error (SIGBUS): disk or memory may be full",
+    signal.SIGILL: "ended by an instruction this processor does not know (SIGILL): TensorFlow needs AVX",
+    signal.SIGABRT: "ended by a fault in a library (SIGABRT)",
+}
+
+
+class TrainingChild:
+    """A running `python -m server.trainer`. `stop` may be called from any thread."""
+
+    def __init__(self, spec: TrainingSpec, log_file: Path) -> None:
+        """Start the child. What it and its libraries print goes to `log_file`. Raises OSError."""
+        self._log_file = log_file
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        with log_file.open("wb") as stderr:
+            self._process = subprocess.Popen(
+                # -P: the folder that the server was started from is not searched for modules.
+                [sys.executable, "-P", "-m", "server.trainer"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=_environment(os.environ),
+                # A group of its own: Ctrl-C in the server's terminal is the server's to deal with.
+                start_new_session=True,
+            )
+        assert (
+            self._process.stdin is not None
+        )  # Open for as long as this process lives: the child ends with it.
+        with contextlib.suppress(BrokenPipeError):  # Dead already: `events` ends at once, `wait` tells why.
+            self._process.stdin.write(json.dumps(spec.to_json()).encode() + b"\n")
+            self._process.stdin.flush()
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Every event of the child, until it ends; see `server.protocol`."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            try:
+                yield json.loads(line)
+            except ValueError:
+                # A child that was killed in the middle of a line.
+                log.warning("half a line from the training child", extra={"line": repr(line[:200])})
+
+    def stop(self) -> None:
+        """End the child at once: ask, and kill when it does not listen. Returns when it is gone."""
+        if self._process.poll() is None:
+            self._process.terminate()
+        try:
+            self._process.wait(TERMINATE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def wait(self) -> str:
+        """Wait for the child to end. Empty when it ended well, else how it ended, as a sentence."""
+        code = self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+        return "" if code == 0 else f"the training program {_ending(code)}{self._last_words(code)}"
+
+    def _last_words(self, code: int) -> str:
+        """The last line of the child's log, where it has to do with the end."""
+        lines = self._log_file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        was_ended_from_outside = -code in (signal.SIGKILL, signal.SIGTERM)
+        return (
+            f"; the last line of its log: {lines[-1][:300]}" if lines and not was_ended_from_outside else ""
+        )
+
+
+def _ending(code: int) -> str:
+    if code > 0:
+        return f"ended with exit code {code}"
+    try:
+        number = signal.Signals(-code)
+    except ValueError:
+        return f"ended by signal {-code}"
+    return SIGNALS.get(number, f"ended by {number.name}")
+
+
+def _environment(own: Mapping[str, str]) -> dict[str, str]:
+    passed = {
+        name: value for name, value in own.items() if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
+    }
+    return {
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        **passed,
+        # Whatever the current folder is, the child runs the same code as its parent.
+        "PYTHONPATH": str(Path(server.__file__).resolve().parents[1]),
+        "PYTHONUNBUFFERED": "1",
+        "KERAS_BACKEND": "tensorflow",
+    }

@@ -1,0 +1,260 @@
+"""The queue of training runs: one trains, up to eight wait in order."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from server.datasets import DataPreparation
+from server.errors import ShuttingDown, TrainingFinished, TrainingNotFound, TrainingQueueFull
+from server.models import ModelStore
+from server.recipes import resolve
+from server.training.run import TrainingRun, TrainingState
+from server.training.supervision import INTERRUPTED, Supervision
+from server.training.table import TrainingTable
+
+log = logging.getLogger(__name__)
+
+MAX_WAITING = 8
+# How long a cancel waits for its run to be gone: what the child is given to end, and some time to clear up.
+CANCEL_S = 1.9
+
+Subscriber = Callable[[str], None]
+
+
+class Trainings:
+    """Training runs, past, present and waiting. May be used from any thread."""
+
+    def __init__(
+        self,
+        database: Engine,
+        store: ModelStore,
+        data: DataPreparation,
+        logs: Path,
+        on_version: Callable[[int, bool], None],
+    ) -> None:
+        """Take up the runs that an earlier server left: those that waited go on, one that ran has failed.
+
+        `logs` is the folder for the children's output. `on_version(version, deploy)` is called, on the
+        thread that supervises, once a run's version is in the store; the run has succeeded when it returns.
+        """
+        self._table = TrainingTable(database)
+        self._store = store
+        self._data = data
+        self._logs = logs
+        self._on_version = on_version
+        self._changed = threading.Condition()
+        self._subscribers: list[Subscriber] = []
+        self._waiting: deque[str] = deque()
+        # The runs that wait or train, as they are this moment; their rows are written less often.
+        self._live: dict[str, TrainingRun] = {}
+        self._current: Supervision | None = None
+        self._is_closing = False
+        self._take_up()
+        self._worker = threading.Thread(target=self._work, name="trainings", daemon=True)
+        self._worker.start()
+
+    def start(
+        self,
+        recipe: str,
+        overrides: Mapping[str, object],
+        *,
+        deploy_when_done: bool = False,
+        request_id: str | None = None,
+    ) -> TrainingRun:
+        """Start a run, or put it in the queue. The same `request_id` gives the same run.
+
+        Raises InvalidOption, DataPreparing, DatasetUnavailable, TrainingQueueFull, ShuttingDown; nothing
+        has been started then.
+        """
+        with self._changed:
+            if request_id and (known := self._table.by_request(request_id)):
+                return self._now(known)
+            if self._is_closing:
+                raise ShuttingDown("the server is going down; start the training when it is back", 5.0)
+            options = resolve(recipe, overrides)
+            self._data.data()  # Refuses now what could only fail later.
+            if len(self._waiting) + (self._current is not None) > MAX_WAITING:
+                raise TrainingQueueFull(MAX_WAITING)
+            run = TrainingRun(
+                training_id=secrets.token_hex(8),
+                request_id=request_id or None,
+                recipe=recipe,
+                options=options,
+                deploy_when_done=deploy_when_done,
+                created=datetime.now(UTC),
+            )
+            self._table.insert(run)
+            self._live[run.training_id] = run
+            self._waiting.append(run.training_id)
+            self._changed.notify_all()
+            run = self._now(run)
+        log.info("training queued", extra={"training_id": run.training_id, "recipe": recipe})
+        self._tell(run.training_id)
+        return run
+
+    def get(self, training_id: str) -> TrainingRun:
+        """One run as it is now. Raises TrainingNotFound."""
+        with self._changed:
+            run = self._live.get(training_id) or self._table.get(training_id)
+            if run is None:
+                raise TrainingNotFound(training_id)
+            return self._now(run)
+
+    def list(self, offset: int, limit: int) -> tuple[tuple[TrainingRun, ...], int]:
+        """A page of runs, newest first, and how many there are in all."""
+        with self._changed:
+            runs, total = self._table.list(offset, limit)
+            return tuple(self._now(run) for run in runs), total
+
+    def cancel(self, training_id: str) -> TrainingRun:
+        """End a run that waits or trains, and return it, within two seconds. It leaves no version.
+
+        Raises TrainingNotFound, or TrainingFinished when the run has ended, or is complete and being put in
+        place.
+        """
+        with self._changed:
+            run = self.get(training_id)
+            supervision = self._current
+            if is_waiting := training_id in self._waiting:
+                self._waiting.remove(training_id)
+                self._retire(
+                    replace(run, state=TrainingState.CANCELLED, ended=datetime.now(UTC), queue_position=0)
+                )
+                moved_up = tuple(self._waiting)
+        if is_waiting:
+            self._tell(training_id, *moved_up)
+            return self.get(training_id)
+        if supervision is None or supervision.training_id != training_id or not supervision.cancel():
+            raise _finished(run)
+        with self._changed:
+            self._changed.wait_for(lambda: self.get(training_id).state.is_final, timeout=CANCEL_S)
+            return self.get(training_id)
+
+    def subscribe(self, callback: Subscriber) -> Callable[[], None]:
+        """Call `callback(training_id)` at each change of a run, from whichever thread; returns what ends
+        that.
+
+        It must return soon: the run waits for it.
+        """
+        with self._changed:
+            self._subscribers.append(callback)
+
+        def unsubscribe() -> None:
+            with self._changed:
+                if callback in self._subscribers:
+                    self._subscribers.remove(callback)
+
+        return unsubscribe
+
+    def close(self) -> None:
+        """End the child and the supervising thread. What waits, waits for the next server."""
+        with self._changed:
+            self._is_closing = True
+            supervision = self._current
+            self._changed.notify_all()
+        if supervision is not None:
+            supervision.interrupt()
+        self._worker.join()
+
+    def _take_up(self) -> None:
+        for run in self._table.in_state(TrainingState.RUNNING):
+            ended = replace(
+                run, state=TrainingState.FAILED, ended=datetime.now(UTC), failure_reason=INTERRUPTED
+            )
+            self._table.update(ended)
+        for run in self._table.in_state(TrainingState.QUEUED):
+            self._live[run.training_id] = run
+            self._waiting.append(run.training_id)
+
+    def _work(self) -> None:
+        """Train what waits, one after the other, until `close`."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._is_closing)
+                if self._is_closing:
+                    return
+                run = self._live[self._waiting.popleft()]
+                self._current = Supervision(
+                    run, self._store, self._data, self._logs, self._on_version, self._update
+                )
+                moved_up = tuple(self._waiting)
+            self._tell(*moved_up)
+            ended = self._current.run()
+            with self._changed:
+                self._retire(ended)
+                self._current = None
+                self._changed.notify_all()
+            log.info("training ended", extra={"training_id": ended.training_id, "state": ended.state.value})
+            self._tell(ended.training_id)
+
+    def _update(self, run: TrainingRun, is_milestone: bool) -> None:
+        """Note how a run is now. Milestones are stored; what lies between is told, and forgotten at a
+        crash.
+        """
+        with self._changed:
+            self._live[run.training_id] = run
+            if is_milestone:
+                self._save(run)
+        self._tell(run.training_id)
+
+    def _retire(self, run: TrainingRun) -> None:
+        """Note how a run ended."""
+        self._live[run.training_id] = run
+        if self._save(run):
+            del self._live[run.training_id]
+
+    def _save(self, run: TrainingRun) -> bool:
+        try:
+            self._table.update(run)
+        except SQLAlchemyError:
+            # A full disk, say. The run goes on, and is told from memory for as long as this server lives.
+            log.exception("training not saved", extra={"training_id": run.training_id})
+            return False
+        return True
+
+    def _now(self, run: TrainingRun) -> TrainingRun:
+        """A run with what is in memory only: its latest progress, its place in the queue."""
+        run = self._live.get(run.training_id, run)
+        if run.training_id not in self._waiting:
+            return run
+        return replace(run, queue_position=self._waiting.index(run.training_id) + 1)
+
+    def _tell(self, *training_ids: str) -> None:
+        with self._changed:
+            subscribers = tuple(self._subscribers)
+        for training_id in training_ids:
+            for callback in subscribers:
+                try:
+                    callback(training_id)
+                except Exception:
+                    # Somebody who listens badly must not end a training.
+                    log.exception("a subscriber failed", extra={"training_id": training_id})
+
+
+def _finished(run: TrainingRun) -> TrainingFinished:
+    state = (
+        "is complete and being put in place"
+        if run.state is TrainingState.RUNNING
+        else f"has {_PAST[run.state]}"
+    )
+    return TrainingFinished(
+        f"training_id: the training {run.training_id} {state}; there is nothing left to cancel",
+        training_id=run.training_id,
+    )
+
+
+_PAST = {
+    TrainingState.SUCCEEDED: "succeeded already",
+    TrainingState.FAILED: "failed already",
+    TrainingState.CANCELLED: "been cancelled already",
+}
