@@ -1,0 +1,51 @@
+# Every command does its own set-up; the second time it starts at once. `make help` lists them.
+VENV ?= .venv
+PYTHON := $(VENV)/bin/python
+UV_VERSION := 0.13.9
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## List the commands.
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+
+.PHONY: demo
+demo: $(VENV)/.ready-to-run ## Start the server, the page and TensorBoard; Ctrl-C stops all.
+	@$(PYTHON) scripts/demo.py
+
+.PHONY: test
+test: $(VENV)/.ready-to-test $(VENV)/.ready-to-browse ## Lint, types, import rules, contract and every test.
+	@$(PYTHON) scripts/check.py
+
+.PHONY: lint
+lint: $(VENV)/.ready-to-test ## What `make test` checks without running a test.
+	@$(PYTHON) scripts/check.py ruff format mypy imports buf
+
+.PHONY: proto
+proto: $(VENV)/.ready-to-test ## Write the stubs beside the .proto files.
+	@$(PYTHON) scripts/generate_stubs.py
+
+.PHONY: lock
+lock: ## Lock the versions of pyproject.toml; `make lock UPGRADE=--upgrade` takes the newest.
+	@scripts/setup.sh .venv-lock
+	@.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@scripts/lock.sh .venv-lock/bin/uv $(UPGRADE)
+
+.PHONY: clean
+clean: ## Remove what the commands made, except data/.
+	rm -rf $(VENV) .venv-lock build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find server frontend proto tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.ready-to-run: scripts/setup.sh server/requirements.lock frontend/requirements.lock pyproject.toml
+	@scripts/setup.sh $(VENV) server/requirements.lock frontend/requirements.lock
+	@touch $@
+
+# The tests' lock holds everything, so it serves the demo as well.
+$(VENV)/.ready-to-test: scripts/setup.sh tests/requirements.lock pyproject.toml
+	@scripts/setup.sh $(VENV) tests/requirements.lock
+	@touch $@ $(VENV)/.ready-to-run
+
+$(VENV)/.ready-to-browse: $(VENV)/.ready-to-test
+	@scripts/setup.sh $(VENV) browser
+	@touch $@

@@ -1,0 +1,75 @@
+"""docker-compose.yml and the images, as far as they can be judged without an engine."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+DOCKERFILES = ["server/Dockerfile", "frontend/Dockerfile"]
+
+
+def test_the_services_are_the_server_the_page_and_tensorboard() -> None:
+    assert sorted(SERVICES) == ["frontend", "server", "tensorboard"]
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_is_published_on_this_machine_only(name: str) -> None:
+    ports = SERVICES[name]["ports"]
+
+    assert len(ports) == 1
+    assert all(re.fullmatch(r"127\.0\.0\.1:\$\{DIGITS_\w*PORT:-\d+\}:\d+", port) for port in ports)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_has_a_health_check_and_no_more_rights_than_it_needs(name: str) -> None:
+    service = SERVICES[name]
+
+    assert service["healthcheck"]["test"][0] == "CMD"
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert {"privileged", "user", "network_mode", "pid"} & set(service) == set()
+
+
+def test_the_page_and_tensorboard_wait_for_a_server_that_serves() -> None:
+    for name in ("frontend", "tensorboard"):
+        assert SERVICES[name]["depends_on"] == {"server": {"condition": "service_healthy"}}
+
+
+def test_the_data_lives_in_a_named_volume_that_only_the_server_writes() -> None:
+    assert list(COMPOSE["volumes"]) == ["data"]
+    assert SERVICES["server"]["volumes"] == ["data:/data"]
+    assert SERVICES["tensorboard"]["volumes"] == ["data:/data:ro"]
+    assert "volumes" not in SERVICES["frontend"]
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES)
+def test_an_image_is_built_from_the_one_base_runs_as_a_user_and_takes_signals(dockerfile: str) -> None:
+    text = (ROOT / dockerfile).read_text()
+
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"python:3.12-slim"}
+    assert set(re.findall(r"--from=(\S+)", text)) == set(
+        re.findall(r"^FROM \S+ AS (\S+)", text, re.MULTILINE)
+    )
+    assert "syntax=" not in text
+    assert re.findall(r"^USER (\S+)", text, re.MULTILINE) == ["digits"]
+    # The exec form: with a shell in between SIGTERM would not arrive.
+    assert re.search(r"^CMD \[", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES)
+def test_an_image_copies_only_what_exists_and_is_let_through(dockerfile: str) -> None:
+    text = (ROOT / dockerfile).read_text()
+    sources = [
+        line.split()[1] for line in text.splitlines() if line.startswith("COPY ") and "--from" not in line
+    ]
+    allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+
+    assert sources
+    assert [source for source in sources if not (ROOT / source).exists()] == []
+    assert [source for source in sources if source.partition("/")[0] not in allowed] == []
