@@ -1,0 +1,82 @@
+"""The Mistakes page's view, kept for each visitor: in the session, and in the address.
+
+The view is the one truth. Widgets are given their value from it before each run and write back into it when
+they change, so that a click in the matrix, a select box and a link all do the same.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from frontend.choices import MisclassifiedOrder
+from frontend.confusion import Cell
+from frontend.mistakes.view import View, from_query, to_query
+
+_VIEW = "mistakes_view"
+_ADDRESS = "mistakes_address"
+_WIDGET = "mistakes_{}"
+
+
+def arrive() -> View:
+    """The view of this run: what a changed address asks for, or what the visitor looked at last."""
+    address = st.query_params.to_dict()
+    # Coming back from another page, its widgets are gone, and the link in the masthead carries no query.
+    is_back = not address and _WIDGET.format("model_version") not in st.session_state
+    if address != st.session_state.get(_ADDRESS, {}) and not is_back:
+        st.session_state[_VIEW] = from_query(address)
+    return view()
+
+
+def view() -> View:
+    """The present view."""
+    kept: View = st.session_state.get(_VIEW, View())
+    return kept
+
+
+def write_address(shown: View) -> None:
+    """Put into the address what is shown, version and data set too; nothing while all is as at first."""
+    address = {} if view() == View() else to_query(shown)
+    st.session_state[_ADDRESS] = address
+    if st.query_params.to_dict() != address:
+        st.query_params.from_dict(address)
+
+
+def bind(field: str, value: object) -> str:
+    """Give the widget of a field of the view this value; returns the key that the widget must take."""
+    key = _WIDGET.format(field)
+    st.session_state[key] = value
+    return key
+
+
+def changed(*fields: str) -> Callable[[], None]:
+    """What a widget does when it changes: write its value, or pair of values, into these fields."""
+
+    def write() -> None:
+        value = st.session_state[_WIDGET.format("_".join(fields))]
+        values: dict[str, Any] = dict(zip(fields, value if len(fields) > 1 else (value,), strict=True))
+        st.session_state[_VIEW] = replace(view(), **values)
+
+    return write
+
+
+def choose(cell: Cell) -> None:
+    """Show the mistakes of one cell, row or column of the matrix."""
+    st.session_state[_VIEW] = replace(
+        view(), true_digit=cell.true_digit, predicted_digit=cell.predicted_digit
+    )
+
+
+def shuffle() -> None:
+    """Another random order."""
+    seed = random.randrange(1, 10_000)
+    st.session_state[_VIEW] = replace(view(), order=MisclassifiedOrder.RANDOM, seed=seed)
+
+
+def clear() -> None:
+    """Show every mistake."""
+    st.session_state[_VIEW] = view().without_filters()

@@ -1,0 +1,74 @@
+"""The answer to an image, as HTML that keeps its place and size whether there is an answer or not."""
+
+from __future__ import annotations
+
+from html import escape
+
+from frontend.gallery import data_uri
+from frontend.records import Answer
+from frontend.wording import percent
+
+
+def answer_html(answer: Answer | None, *, title: str = "", hint: str = "", is_wrong: bool = False) -> str:
+    """The digit, how sure the model is, ten bars, and the image that it saw. Texts are escaped here.
+
+    `title` and `hint` say what to do while there is no answer; with one, `hint` is a remark below it, and in
+    red when `is_wrong`.
+    """
+    if answer is not None:
+        title = f"{percent(answer.prediction.confidence)} sure"
+    return (
+        f'<section class="answer{"" if answer else " is-empty"}" aria-label="The answer">'
+        '<div class="reading" role="status">'
+        f"{_digit_html(answer)}"
+        f'<div class="sureness">{escape(title)}</div>'
+        f'<div class="remark{" is-wrong" if is_wrong else ""}">{escape(hint)}</div>'
+        f"</div>{_bars_html(answer)}{_seen_html(answer)}</section>"
+    )
+
+
+def _digit_html(answer: Answer | None) -> str:
+    if answer is None:
+        return '<div class="digit" aria-hidden="true">?</div>'
+    return f'<div class="digit">{answer.prediction.digit}</div>'
+
+
+def _bars_html(answer: Answer | None) -> str:
+    """Ten bars, one for each digit; empty ones without an answer."""
+    probabilities = answer.prediction.probabilities if answer else (0.0,) * 10
+    best = answer.prediction.digit if answer else -1
+    rows = "".join(
+        f'<div class="bar{" is-best" if digit == best else ""}"><span>{digit}</span>'
+        f'<i><b style="width:{probability * 100:.2f}%"></b></i>'
+        f"<span>{percent(probability) if answer else ''}</span></div>"
+        for digit, probability in enumerate(probabilities)
+    )
+    said = (
+        ", ".join(f"{digit}: {percent(p)}" for digit, p in enumerate(probabilities)) if answer else "none yet"
+    )
+    return f'<div class="bars" role="img" aria-label="Probabilities: {escape(said)}">{rows}</div>'
+
+
+def _seen_html(answer: Answer | None) -> str:
+    """The 28x28 pixels that the model read, enlarged; which version it was, and how long it took."""
+    image = small_print = ""
+    if answer is not None:
+        image = f'<img src="{data_uri(answer.prediction.model_input)}" alt="The pixels that the model saw">'
+        small_print = steps(answer)
+    return (
+        f'<figure class="seen"><div>{image}</div><figcaption>What the model sees: 28×28 pixels'
+        f'<div class="small-print">{escape(small_print)}</div></figcaption></figure>'
+    )
+
+
+def steps(answer: Answer) -> str:
+    """Which version answered, and how long each step took on the server."""
+    timings = answer.timings
+    parts = (
+        ("decode", timings.decode_ms),
+        ("prepare", timings.preprocess_ms),
+        ("wait", timings.queue_ms),
+        ("model", timings.engine_ms),
+    )
+    shown = " · ".join(f"{name} {milliseconds:.2f} ms" for name, milliseconds in parts)
+    return f"Version {answer.model_version} · {shown} · in all {timings.total_ms:.1f} ms"
