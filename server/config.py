@@ -90,6 +90,7 @@ def _url(raw: str) -> str:
     url = raw.strip()
     if url and not url.startswith(("http://", "https://")):
         raise InvalidSetting(
-            f"DIGITS_MNIST_URL: expected an http:// or https:// address, or nothing to never download, got {raw!r}"
+            "DIGITS_MNIST_URL: expected an http:// or https:// address, or nothing to never download, "
+            f"got {raw!r}"
         )
     return url

@@ -109,8 +109,9 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     centre = proportion + z2 / (2 * trials)
     margin = Z_95 * math.sqrt(proportion * (1 - proportion) / trials + z2 / (4 * trials * trials))
     scale = 1 + z2 / trials
-    # The interval holds the proportion, which rounding must not push out at 0 and 1.
-    return min(proportion, (centre - margin) / scale), max(proportion, (centre + margin) / scale)
+    # The interval holds the proportion and stays a share: rounding must not break either at 0 and 1.
+    low, high = (centre - margin) / scale, (centre + margin) / scale
+    return max(0.0, min(proportion, low)), min(1.0, max(proportion, high))
 
 
 def _class_metrics(matrix: npt.NDArray[np.int64], digit: int) -> ClassMetrics:

@@ -102,7 +102,10 @@ class DataPreparation:
 
     def _supervise(self) -> None:
         for attempt in range(RESTARTS + 1):
-            status, reason = self._run_child()
+            try:
+                status, reason = self._run_child()
+            except OSError as error:
+                status, reason = 1, f"the preparation of the digits could not be started: {error}"
             if status == 0:
                 self._open()
                 break
@@ -120,13 +123,10 @@ class DataPreparation:
             with self._lock:
                 if self._is_closed:
                     return -signal.SIGKILL, "closed"
-                try:
-                    # Its standard input stays open as long as this process lives: the child ends with it.
-                    self._child = subprocess.Popen(
-                        self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
-                    )
-                except OSError as error:
-                    return 1, f"the preparation of the digits could not be started: {error}"
+                # Its standard input stays open as long as this process lives: the child ends with it.
+                self._child = subprocess.Popen(
+                    self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
+                )
             with self._child as child:
                 assert child.stdout is not None
                 for line in child.stdout:

@@ -25,7 +25,7 @@ FLATNESS = 6
 MAX_DRAWN_NOISE = 2.0
 # Photographs are larger than this, in pixels.
 MIN_PHOTO_SIDE = 64
-# Of the largest piece of ink in a photograph: smaller pieces are dust.
+# Of the largest piece of ink, in a picture with noise: smaller pieces are dust, or traces of compression.
 SPECK = 0.02
 
 _LEVELS = np.arange(256)
@@ -40,7 +40,7 @@ def to_ink(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     if paper.is_drawn:
         return _ink(grey, paper, MIN_CONTRAST, NOISE_FLOOR)
     grey = _evenly_lit(grey)
-    return _without_specks(_ink(grey, _paper(grey), PHOTO_MIN_CONTRAST, PHOTO_NOISE_FLOOR))
+    return _ink(grey, _paper(grey), PHOTO_MIN_CONTRAST, PHOTO_NOISE_FLOOR)
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ def _paper(grey: NDArray[Any]) -> _Paper:
     counts = _histogram(grey)
     border = np.bincount(np.concatenate((grey[0], grey[-1], grey[:, 0], grey[:, -1])), minlength=256)
     level, anywhere = _percentile(border, 0.5), _percentile(counts, 0.5)
-    # Far from the border's level it is fat ink that covers most of a tight crop. Close to it, the border may be
-    # the soft edge of ink in a tight crop.
+    # Far from the border's level it is fat ink, which covers most of a tight crop; close to it, the border's
+    # level may be the soft edge of ink.
     if abs(level - anywhere) <= 2 * FLATNESS and counts[anywhere] > counts[level]:
         level = anywhere
     deviations = np.abs(_LEVELS - level)
@@ -106,9 +106,9 @@ def _paper(grey: NDArray[Any]) -> _Paper:
 
 
 def _ink(grey: NDArray[Any], paper: _Paper, min_contrast: float, floor: float) -> NDArray[np.uint8]:
-    """The difference from the paper, where it is more than noise or next to what is more than noise.
+    """The difference from the paper where it is more than noise, `floor` of the strongest ink.
 
-    The neighbours keep the soft edge of a stroke, which a plain threshold would cut off.
+    Where there is no noise, the neighbours of ink are kept too: they are the soft edge of a stroke.
     """
     differences = _LEVELS - paper.level if paper.is_dark else paper.level - _LEVELS
     ink = cv2.LUT(grey, np.maximum(differences, 0).astype(np.uint8))
@@ -116,7 +116,10 @@ def _ink(grey: NDArray[Any], paper: _Paper, min_contrast: float, floor: float) -
     if most < max(min_contrast, 6 * paper.noise):
         return np.zeros(grey.shape, np.uint8)
     _, is_ink = cv2.threshold(ink, max(floor * most, 4.5 * paper.noise), 255, cv2.THRESH_BINARY)
-    return np.asarray(cv2.bitwise_and(ink, cv2.dilate(is_ink, _NEIGHBOURS)), np.uint8)
+    kept = np.asarray(cv2.bitwise_and(ink, cv2.dilate(is_ink, _NEIGHBOURS)), np.uint8)
+    if cv2.countNonZero(ink) <= 1.01 * cv2.countNonZero(kept):
+        return kept  # on a canvas every dot is meant
+    return _without_specks(np.asarray(cv2.bitwise_and(ink, is_ink), np.uint8))
 
 
 def _evenly_lit(grey: NDArray[Any]) -> NDArray[Any]:
@@ -135,13 +138,15 @@ def _evenly_lit(grey: NDArray[Any]) -> NDArray[Any]:
 
 def _without_specks(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Ink without pieces that are far smaller than the largest one."""
-    pieces, labels, statistics, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
-    if pieces <= 2:
+    left, top, width, height = cv2.boundingRect(ink)
+    inked = ink[top : top + height, left : left + width]
+    pieces, labels, statistics, _ = cv2.connectedComponentsWithStats(inked, connectivity=8)
+    areas = statistics[1:, cv2.CC_STAT_AREA]  # the first is the paper
+    if pieces <= 2 or areas.min() >= SPECK * areas.max():
         return ink
-    areas = statistics[:, cv2.CC_STAT_AREA]
-    is_kept = areas >= SPECK * areas[1:].max()
-    is_kept[0] = False  # the paper
-    return np.where(is_kept[labels], ink, np.uint8(0))
+    is_kept = np.concatenate(([False], areas >= SPECK * areas.max()))
+    inked[~is_kept[labels]] = 0
+    return ink
 
 
 def _histogram(grey: NDArray[Any], mask: NDArray[Any] | None = None) -> NDArray[np.float32]:
