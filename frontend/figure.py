@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Sequence
-
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
+from typing import TYPE_CHECKING
 
 from frontend.records import MisclassifiedDigit
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 ROWS = COLUMNS = 4
 MIN_DPI, MAX_DPI = 72, 600
+
+# Matplotlib's caches of fonts and texts are not made for several visitors at once.
+_drawing = threading.Lock()
 
 
 def title(digit: MisclassifiedDigit) -> str:
@@ -22,8 +26,13 @@ def title(digit: MisclassifiedDigit) -> str:
 
 def mistakes_figure(digits: Sequence[MisclassifiedDigit]) -> Figure:
     """Draw the first 16 digits, fewer where there are fewer, dark on light. Without any, it says so."""
+    # Takes a second to import, for which the rest of the page need not wait.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.06)
-    figure = Figure(figsize=(8, 8.4), layout=layout, facecolor="white")
+    figure = Figure(figsize=(8, 8.5), layout=layout, facecolor="white")
     # Not pyplot: its list of open figures is shared by all visitors of the page.
     FigureCanvasAgg(figure)
     if not digits:
@@ -43,5 +52,6 @@ def figure_png(digits: Sequence[MisclassifiedDigit], dpi: int) -> bytes:
     if not MIN_DPI <= dpi <= MAX_DPI:
         raise ValueError(f"dpi: expected {MIN_DPI} to {MAX_DPI}, got {dpi}")
     png = io.BytesIO()
-    mistakes_figure(digits).savefig(png, format="png", dpi=dpi)
+    with _drawing:
+        mistakes_figure(digits).savefig(png, format="png", dpi=dpi)
     return png.getvalue()

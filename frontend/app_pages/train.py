@@ -206,4 +206,7 @@ def signature(runs: tuple[Training, ...]) -> tuple[tuple[str, TrainingState, int
 
 st.html(LOOK)
 st.title("Train")
-page()
+try:
+    page()
+except ClientError as error:
+    style.wrong(wording.sentence(error.message))

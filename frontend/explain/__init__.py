@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from frontend.explain import plots
+from frontend.explain.shapes import Spec
 
 WIDTH_PX = 320
 COMPUTED = "Computed from the formula."
@@ -21,7 +22,7 @@ class Explanation:
 
     title: str
     text: str
-    plot: Callable[[], plots.Spec]
+    plot: Callable[[], Spec]
     origin: str
     alt: str
 
@@ -62,7 +63,7 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "answer.",
         plots.softmax,
         "Computed from the formula, for ten made-up sums.",
-        "Ten bars: the largest sum, 4.2 for the digit 9, gets 63 % of the probability.",
+        "Ten bars: the largest sum, 4.2 for the digit 9, gets 64 % of the probability.",
     ),
     "cross_entropy": Explanation(
         "Loss: cross-entropy",

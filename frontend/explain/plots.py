@@ -6,18 +6,13 @@ so that the plots fit a light and a dark page alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
 
-from frontend.explain import toys
+from frontend.explain import shapes, toys
+from frontend.explain.shapes import Spec
 
-Spec = dict[str, Any]
-Rows = list[dict[str, Any]]
-
-HEIGHT_PX = 210
 GREY = "#8a8375"
 """Readable on paper and on the dark page."""
 
@@ -25,7 +20,7 @@ GREY = "#8a8375"
 @cache
 def normalisation() -> Spec:
     """The loss of one unit over its first steps, with inputs of 0 to 1 and of 0 to 255."""
-    return lines(
+    return shapes.lines(
         {"0 to 1": toys.losses_by_pixel_scale(1.0), "0 to 255": toys.losses_by_pixel_scale(255.0)},
         x_title="step",
         y_title="loss",
@@ -42,7 +37,7 @@ def architecture() -> Spec:
         for y in range(14)
         for in_window in [x in (4, 5, 6) and y in (3, 4, 5)]
     ]
-    return panels(
+    return shapes.panels(
         rows,
         "network",
         ["MLP", "CNN"],
@@ -62,7 +57,7 @@ def architecture() -> Spec:
 def activation() -> Spec:
     """relu and sigmoid."""
     sums = np.linspace(-4, 4, 65)
-    return lines(
+    return shapes.lines(
         {"relu": np.maximum(0, sums).tolist(), "sigmoid": toys.sigmoid(sums).tolist()},
         x_title="sum of the inputs",
         y_title="output",
@@ -81,7 +76,7 @@ def softmax() -> Spec:
     ]
     return {
         "data": {"values": rows},
-        "height": HEIGHT_PX,
+        "height": shapes.HEIGHT_PX,
         "encoding": {
             "x": {
                 "field": "digit",
@@ -111,7 +106,7 @@ def softmax() -> Spec:
 def cross_entropy() -> Spec:
     """The loss of one image by the probability that its true digit was given."""
     shares = np.linspace(0.01, 1, 100)
-    spec = lines(
+    spec = shapes.lines(
         {"loss": (-np.log(shares)).tolist()},
         x_title="probability given to the true digit",
         y_title="loss (nats)",
@@ -142,10 +137,10 @@ def optimizers() -> Spec:
         for at, (x, y) in enumerate(way)
     ]
     return {
-        "height": HEIGHT_PX,
+        "height": shapes.HEIGHT_PX,
         "encoding": {
-            "x": _hidden_axis("x", [-4.3, 2.3]),
-            "y": _hidden_axis("y", [-1.35, 1.35]),
+            "x": shapes.hidden_axis("x", [-4.3, 2.3]),
+            "y": shapes.hidden_axis("y", [-1.35, 1.35]),
             "order": {"field": "at", "type": "quantitative"},
         },
         "layer": [
@@ -162,7 +157,7 @@ def optimizers() -> Spec:
                     "clip": True,
                     "point": {"size": 14, "filled": True},
                 },
-                "encoding": {"color": _colour(ways)},
+                "encoding": {"color": shapes.colour(ways)},
             },
         ],
     }
@@ -172,7 +167,7 @@ def optimizers() -> Spec:
 def learning_rate() -> Spec:
     """The height on a parabola over ten steps of plain descent, with three rates."""
     rates = {"fitting": 0.35, "too large": 1.05, "too small": 0.03}
-    return lines(
+    return shapes.lines(
         {name: toys.parabola_heights(rate) for name, rate in rates.items()}, x_title="step", y_title="loss"
     )
 
@@ -183,7 +178,7 @@ def epochs() -> Spec:
     passes = np.arange(1, 21)
     learned = 0.45 * np.exp(-passes / 4)
     kept = 0.4 * np.exp(-passes / 3) + 0.06 + 0.0009 * passes**1.8
-    return lines(
+    return shapes.lines(
         {"kept aside": kept.tolist(), "learned": learned.tolist()},
         x_title="epoch",
         y_title="loss",
@@ -194,7 +189,7 @@ def epochs() -> Spec:
 @cache
 def batch_size() -> Spec:
     """The loss on a toy problem, step by step, with batches of 64 and of 2."""
-    return lines(
+    return shapes.lines(
         {"64 a step": toys.line_losses(64, seed=1), "2 a step": toys.line_losses(2, seed=1)},
         x_title="step",
         y_title="loss",
@@ -204,7 +199,7 @@ def batch_size() -> Spec:
 @cache
 def seed() -> Spec:
     """The same toy run with three seeds."""
-    return lines(
+    return shapes.lines(
         {f"seed {number}": toys.line_losses(8, seed=number) for number in (1, 2, 3)},
         x_title="step",
         y_title="loss",
@@ -229,7 +224,7 @@ def augmentation() -> Spec:
         for way, (change, width) in ways.items()
         for at, (x, y) in enumerate(stroke @ change.T)
     ]
-    return panels(
+    return shapes.panels(
         rows,
         "way",
         list(ways),
@@ -237,70 +232,10 @@ def augmentation() -> Spec:
         spec={
             "mark": {"type": "trail"},
             "encoding": {
-                "x": _hidden_axis("x", [-1.3, 1.3]),
-                "y": _hidden_axis("y", [-1.3, 1.3]),
+                "x": shapes.hidden_axis("x", [-1.3, 1.3]),
+                "y": shapes.hidden_axis("y", [-1.3, 1.3]),
                 "order": {"field": "at", "type": "quantitative"},
                 "size": {"field": "width", "type": "quantitative", "scale": None, "legend": None},
             },
         },
     )
-
-
-def lines(
-    curves: Mapping[str, Sequence[float]],
-    *,
-    x_title: str,
-    y_title: str,
-    xs: Sequence[float] | None = None,
-) -> Spec:
-    """Named curves over the same x, by default 0, 1, 2, …"""
-    rows = [
-        {"x": x, "y": y, "name": name}
-        for name, ys in curves.items()
-        for x, y in zip(range(len(ys)) if xs is None else xs, ys, strict=True)
-    ]
-    return {
-        "data": {"values": rows},
-        "height": HEIGHT_PX,
-        "mark": {"type": "line"},
-        "encoding": {
-            "x": {
-                "field": "x",
-                "type": "quantitative",
-                "title": x_title,
-                "axis": {"tickCount": 5, "grid": False},
-            },
-            "y": {"field": "y", "type": "quantitative", "title": y_title, "axis": {"tickCount": 4}},
-            "color": _colour(curves),
-        },
-    }
-
-
-def panels(rows: Rows, by: str, order: Sequence[str], *, size: tuple[int, int], spec: Spec) -> Spec:
-    """The same small picture beside itself, once for each value of the field `by`."""
-    width, height = size
-    return {
-        "data": {"values": rows},
-        "facet": {
-            "column": {"field": by, "type": "nominal", "sort": list(order), "title": None, "spacing": 8}
-        },
-        "spec": {"width": width, "height": height, **spec},
-    }
-
-
-def _colour(names: Iterable[str]) -> Spec:
-    return {
-        "field": "name",
-        "type": "nominal",
-        "scale": {"domain": list(names)},
-        "legend": {"orient": "top", "title": None, "symbolType": "stroke", "offset": 4},
-    }
-
-
-def _hidden_axis(field: str, domain: Sequence[float]) -> Spec:
-    return {
-        "field": field,
-        "type": "quantitative",
-        "axis": None,
-        "scale": {"domain": list(domain), "nice": False},
-    }

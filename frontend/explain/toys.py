@@ -13,7 +13,7 @@ Step = Callable[[Floats, int], Floats]
 
 BOWL_START = np.array([-3.8, 1.05])
 BOWL_STEPS = 30
-BOWL_SLOPES = np.array([0.25, 2.8])
+BOWL_SLOPES = np.array([0.12, 2.9])
 
 
 def sigmoid(x: Floats) -> Floats:
@@ -66,12 +66,12 @@ def descend(step: Step) -> Floats:
     return np.array(path)
 
 
-def sgd(rate: float = 0.62) -> Step:
+def sgd(rate: float = 0.6) -> Step:
     """Plain gradient descent."""
     return lambda gradient, _: rate * gradient
 
 
-def adagrad(rate: float = 0.6) -> Step:
+def adagrad(rate: float = 0.5) -> Step:
     """AdaGrad: Duchi, Hazan, Singer, 2011."""
     total = np.zeros(2)
 
@@ -83,7 +83,7 @@ def adagrad(rate: float = 0.6) -> Step:
     return step
 
 
-def adam(rate: float = 0.3) -> Step:
+def adam(rate: float = 0.2) -> Step:
     """Adam: Kingma, Ba, 2015."""
     mean, square = np.zeros(2), np.zeros(2)
 

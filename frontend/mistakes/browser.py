@@ -85,7 +85,8 @@ def browse(view: View) -> None:
             key="mistakes_csv",
         )
     if opened is not None:
-        detail.open_at(found.digits, opened)
+        detail.open_at(opened)
+    detail.show(found.digits)
 
 
 def _paging(tokens: list[str], found: MisclassifiedDigits) -> None:

@@ -10,7 +10,7 @@ from frontend import gallery, wording
 from frontend.gallery import Tile
 from frontend.records import MisclassifiedDigit
 
-_PLACE = "mistake_detail_place"
+_OPEN = "mistake_detail_index"
 
 
 def tile(digit: MisclassifiedDigit) -> Tile:
@@ -25,17 +25,29 @@ def tile(digit: MisclassifiedDigit) -> Tile:
     )
 
 
-def open_at(digits: Sequence[MisclassifiedDigit], index: int) -> None:
-    """Open the detail of the digit with this index; the digits beside it can be leafed through from there."""
-    places = {digit.index: place for place, digit in enumerate(digits)}
-    if index in places:
-        st.session_state[_PLACE] = places[index]
-        _detail(digits)
+def open_at(index: int) -> None:
+    """Open the detail of the digit with this index, in this run if `show` comes after."""
+    st.session_state[_OPEN] = index
 
 
-@st.dialog("One mistake", width="medium")
-def _detail(digits: Sequence[MisclassifiedDigit]) -> None:
-    place: int = min(st.session_state[_PLACE], len(digits) - 1)
+def show(digits: Sequence[MisclassifiedDigit]) -> None:
+    """Show the detail, if it is open on one of these digits; the others can be leafed through from there.
+
+    It stays open until it is closed, also when the page runs again, as after a moment without the server.
+    """
+    index = st.session_state.get(_OPEN)
+    if any(digit.index == index for digit in digits):
+        _dialog(digits)
+
+
+def _close() -> None:
+    st.session_state.pop(_OPEN, None)
+
+
+@st.dialog("One mistake", width="medium", on_dismiss=_close)
+def _dialog(digits: Sequence[MisclassifiedDigit]) -> None:
+    index = st.session_state.get(_OPEN)
+    place = next((place for place, digit in enumerate(digits) if digit.index == index), 0)
     digit = digits[place]
     picture, figures = st.columns([1, 1.25], gap="medium", vertical_alignment="center")
     with picture:
@@ -52,26 +64,20 @@ def _detail(digits: Sequence[MisclassifiedDigit]) -> None:
             "Previous",
             icon=":material/chevron_left:",
             disabled=place == 0,
-            on_click=_go,
-            args=(place - 1,),
+            on_click=open_at,
+            args=(digits[place - 1].index,),
             key="mistake_detail_previous",
         )
-        st.html(
-            f'<span style="opacity:.75">{place + 1} of {len(digits)} on this page</span>', width="content"
-        )
+        st.caption(f"{place + 1} of {len(digits)} on this page", width="content")
         st.button(
             "Next",
             icon=":material/chevron_right:",
             icon_position="right",
             disabled=place == len(digits) - 1,
-            on_click=_go,
-            args=(place + 1,),
+            on_click=open_at,
+            args=(digits[(place + 1) % len(digits)].index,),
             key="mistake_detail_next",
         )
-
-
-def _go(place: int) -> None:
-    st.session_state[_PLACE] = place
 
 
 def _bars(digit: MisclassifiedDigit) -> list[dict[str, object]]:

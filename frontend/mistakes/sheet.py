@@ -15,7 +15,7 @@ from frontend.mistakes.view import View
 from frontend.records import MisclassifiedDigit
 
 SIXTEEN = figure.ROWS * figure.COLUMNS
-SCREEN_DPI, DEFAULT_DPI = 110, 150
+DEFAULT_DPI = 150
 
 _SEED = "mistakes_sheet_seed"
 
@@ -33,7 +33,7 @@ def sheet(view: View, evaluation_id: str) -> None:
         style.notice(error.message)
         return
     st.image(
-        _screen_png(evaluation_id, chosen, digits),
+        _png(evaluation_id, chosen, digits, DEFAULT_DPI),
         width="stretch",
         alt="; ".join(figure.title(digit) for digit in digits) or "No mistakes",
     )
@@ -49,9 +49,10 @@ def sheet(view: View, evaluation_id: str) -> None:
             width=140,
         )
         st.download_button(
-            "PNG",
+            # The label tells what the file is: a click that overtakes a new number gets the old one.
+            f"PNG at {dpi} dpi",
             icon=":material/download:",
-            data=lambda: figure.figure_png(digits, dpi),
+            data=_png(evaluation_id, chosen, digits, dpi),
             file_name=f"mistakes-{dpi}dpi.png",
             mime="image/png",
             on_click="ignore",
@@ -60,9 +61,9 @@ def sheet(view: View, evaluation_id: str) -> None:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _screen_png(evaluation_id: str, view: View, _digits: Sequence[MisclassifiedDigit]) -> bytes:
-    """The figure for the screen. An evaluation never changes: it and the view stand for the digits."""
-    return figure.figure_png(_digits, SCREEN_DPI)
+def _png(evaluation_id: str, view: View, _digits: Sequence[MisclassifiedDigit], dpi: int) -> bytes:
+    """The figure as a file. An evaluation never changes: it and the view stand for the digits."""
+    return figure.figure_png(_digits, dpi)
 
 
 def _another() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -26,12 +27,14 @@ WAIT_MS = 30_000
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-dev-shm-usage",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
 ]
+FAILURES = ROOT / "build" / "browser-failures"
 DESKTOP = {"width": 1180, "height": 860}
 PHONE = {"width": 390, "height": 844}
 
@@ -44,7 +47,7 @@ class LiveApp:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self._log = log
+        self.log = log
         command = [sys.executable, "-m", "streamlit", "run", "frontend/app.py", f"--server.port={self.port}"]
         with log.open("wb") as output:
             self._process = subprocess.Popen(
@@ -59,8 +62,8 @@ class LiveApp:
         """Wait until it answers. Raises AssertionError, with its log, when it does not."""
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
-            assert self._process.poll() is None, f"the app ended:\n{self._log.read_text()}"
-            assert time.monotonic() < deadline, f"the app does not answer:\n{self._log.read_text()}"
+            assert self._process.poll() is None, f"the app ended:\n{self.log.read_text()}"
+            assert time.monotonic() < deadline, f"the app does not answer:\n{self.log.read_text()}"
             try:
                 with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1):
                     return
@@ -104,6 +107,23 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep what a failed test saw: a screenshot of each of its pages, their text, and what the app logged."""
+    report = yield
+    if call.when == "call" and report.failed and "browser" in item.fixturenames:
+        FAILURES.mkdir(parents=True, exist_ok=True)
+        pages = [page for context in item.funcargs["browser"].contexts for page in context.pages]
+        for number, page in enumerate(pages, 1):
+            picture = FAILURES / f"{re.sub(r'[^a-z0-9]+', '-', item.name)}-{number}.png"
+            page.screenshot(path=picture)
+            report.sections.append((f"{page.url}, see {picture}", page.inner_text("body")))
+        report.sections.append(("log of the app", item.funcargs["live_app"].log.read_text()))
+    return report
 
 
 @pytest.fixture

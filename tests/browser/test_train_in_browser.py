@@ -1,0 +1,159 @@
+"""The Train page in a browser: real runs, from the first click to the version that answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from frontend.client import Client
+
+Visit = Callable[..., Page]
+# The training program loads TensorFlow first, which takes its time on a busy machine.
+RUN_MS = 180_000
+DEADLINE_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def server(launch_server: Callable[..., Any]) -> Any:
+    """A server with the built-in digits only, on which a run is short."""
+    server = launch_server(DIGITS_MNIST="")
+    client = Client(server.address)
+    deadline = time.monotonic() + DEADLINE_S
+    while client.list_datasets().data_progress:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    client.close()
+    return server
+
+
+@pytest.fixture(scope="module")
+def app(launch_app: Callable[[str], Any], server: Any) -> Any:
+    """The page on that server."""
+    return launch_app(server.address)
+
+
+def set_epochs(page: Page, epochs: int) -> None:
+    """Write the number of epochs into the form."""
+    box = page.get_by_label("Epochs", exact=True)
+    box.fill(str(epochs))
+    box.press("Enter")
+    # The form is ready for the click when the page has run with the new number.
+    expect(box).to_have_value(str(epochs))
+    page.wait_for_function("!document.querySelector('[data-testid=stApp][data-test-script-state=running]')")
+
+
+def live(page: Page) -> Any:
+    """The part of the page that follows a run."""
+    return page.locator("[class*='st-key-train_live']")
+
+
+def test_a_classic_run_is_watched_from_the_start_to_the_deployed_version(visit: Visit, app: Any) -> None:
+    page = visit("/train", app=app)
+    expect(page.get_by_text("No run yet.")).to_be_visible()
+    set_epochs(page, 2)
+    page.get_by_text("Deploy it when it is done").click()
+    page.get_by_role("button", name="Start training").click()
+
+    expect(live(page).get_by_text("2 epochs")).to_be_visible()
+    expect(live(page).get_by_role("progressbar")).to_be_visible()
+    expect(live(page).get_by_text("Version 2 is ready")).to_be_visible(timeout=RUN_MS)
+    expect(live(page).get_by_text("of the built-in test digits read correctly")).to_be_visible()
+    expect(live(page).get_by_role("button", name="Deployed")).to_be_disabled()
+    expect(page.get_by_role("cell", name="version 2")).to_be_visible()
+    expect(live(page).locator("canvas, svg.marks")).to_have_count(2)
+
+    page.get_by_role("button", name="See its mistakes").click()
+    expect(page.get_by_role("heading", name="Mistakes", exact=True)).to_be_visible()
+    expect(page.get_by_text("of 1,000 wrong")).to_be_visible()
+    assert "version=2" in page.url
+    page.get_by_role("link", name="Train").click()
+    page.get_by_role("button", name="Draw with it").click()
+    expect(page.get_by_role("heading", name="Draw a digit")).to_be_visible()
+    expect(page.locator(".st-key-version input")).to_have_value("Version 2")
+
+
+def test_a_run_goes_on_through_reload_and_absence_until_it_is_cancelled(visit: Visit, app: Any) -> None:
+    page = visit("/train", app=app)
+    set_epochs(page, 200)
+    page.get_by_role("button", name="Start training").click()
+    expect(
+        live(page).get_by_text("Epoch 1 of 200").or_(live(page).get_by_text("Epoch 2 of 200"))
+    ).to_be_visible(timeout=RUN_MS)
+
+    page.reload()
+    expect(live(page).get_by_text("of 200, batch")).to_be_visible()
+    page.get_by_role("link", name="Models").click()
+    expect(page.get_by_role("heading", name="Models", exact=True)).to_be_visible()
+    other = visit("/train", app=app)
+    expect(other.locator("[class*='st-key-train_live']").get_by_text("of 200, batch")).to_be_visible()
+    page.get_by_role("link", name="Train").click()
+    expect(live(page).get_by_text("images/s")).to_be_visible()
+
+    page.get_by_role("button", name="Cancel").click()
+
+    expect(live(page).get_by_text("It left no version.")).to_be_visible()
+    expect(other.get_by_text("It left no version.")).to_be_visible()
+    expect(page.get_by_role("cell", name="cancelled")).to_be_visible()
+
+
+def test_an_earlier_run_is_shown_by_its_name_in_the_table(visit: Visit, app: Any, server: Any) -> None:
+    client = Client(server.address)
+    cancelled = [client.start_training("cnn").training_id for _ in range(2)]
+    for training_id in cancelled:
+        client.cancel_training(training_id)
+    client.close()
+    page = visit("/train", app=app)
+    shown = page.locator("tr.shown")
+    expect(shown).to_have_count(1)
+
+    page.locator(f"button[data-id='{cancelled[0]}']").click()
+
+    expect(page.locator("tr.shown button")).to_have_attribute("data-id", cancelled[0])
+    page.wait_for_url(f"**/train?run={cancelled[0]}")
+
+
+def test_a_server_that_comes_back_tells_what_became_of_the_run(visit: Visit, app: Any, server: Any) -> None:
+    page = visit("/train", app=app)
+    set_epochs(page, 150)
+    page.get_by_role("button", name="Start training").click()
+    expect(live(page).get_by_text("150 epochs")).to_be_visible()
+    expect(live(page).get_by_role("progressbar")).to_be_visible()
+
+    server.kill()
+    expect(page.get_by_text("No server is answering")).to_be_visible()
+    expect(live(page).get_by_text("150 epochs")).to_be_visible()
+    server.start()
+
+    expect(page.get_by_text("No server is answering")).to_be_hidden()
+    expect(live(page).get_by_role("alert")).to_contain_text("the server stopped", ignore_case=True)
+    expect(live(page).get_by_role("button", name="Start it again")).to_be_visible()
+
+
+def test_an_option_explains_itself_where_it_stands(visit: Visit, app: Any) -> None:
+    page = visit("/train", app=app)
+
+    page.get_by_role("button", name="Activation").click()
+
+    expect(page.get_by_text("relu lets everything above zero through")).to_be_visible()
+    expect(page.get_by_text("Computed from the formula.")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("Computed from the formula.")).to_be_hidden()
+
+
+def test_on_a_phone_a_run_that_goes_on_comes_before_the_form(visit: Visit, app: Any, server: Any) -> None:
+    client = Client(server.address)
+    run = client.start_training("cnn")
+    page = visit("/train", app=app, is_phone=True)
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+
+    panel, form = live(page).bounding_box(), page.locator(".st-key-train_form").bounding_box()
+
+    client.cancel_training(run.training_id)
+    client.close()
+    assert panel is not None
+    assert form is not None
+    assert panel["y"] < form["y"]
