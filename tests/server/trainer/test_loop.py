@@ -66,12 +66,18 @@ def test_a_network_learns(train: Digits, validation: Digits) -> None:
 
 
 def test_the_weights_of_the_epoch_that_validates_best_are_kept(train: Digits, validation: Digits) -> None:
-    # Steps this large make a network forget as fast as it learns: the last epoch is not the best one.
+    # Steps this large make a network forget as fast as it learns, so the last epoch is seldom the best one.
     rough = dataclasses.replace(SMALL, epochs=6, optimizer=Optimizer.SGD, learning_rate=1.0, batch_size=16)
-    model, kept, history = learn(train, validation, rough)
-    best = max(metrics.validation_accuracy or 0.0 for metrics in history)
-    assert kept.validation_accuracy == best > (history[-1].validation_accuracy or 0.0)
-    assert accuracy(model, validation) == pytest.approx(best)
+    was_last_worse = False
+    for seed in range(10):
+        model, kept, history = learn(train, validation, dataclasses.replace(rough, seed=seed))
+        best = max(metrics.validation_accuracy or 0.0 for metrics in history)
+        assert kept.validation_accuracy == best
+        assert accuracy(model, validation) == pytest.approx(best)
+        was_last_worse = best > (history[-1].validation_accuracy or 0.0)
+        if was_last_worse:
+            break
+    assert was_last_worse
 
 
 def test_without_validation_digits_nothing_is_chosen_and_the_last_epoch_is_kept(train: Digits) -> None:
