@@ -8,7 +8,7 @@ pipe open for as long as it lives. One more line may follow, at any time:
 The child answers on its standard output with events, one a line:
 
     {"event": "environment", "device": ..., "libraries": {...}}     what it trains on, before the first step
-    {"event": "resumed", "history": [...]}                          `EpochMetrics` of earlier ones
+    {"event": "history", "history": [...]}      `EpochMetrics` of the epochs that earlier attempts finished
     {"event": "progress", ...}          `Progress`, about every half second
     {"event": "epoch", ...}             `EpochMetrics`, once for every finished epoch
     {"event": "done"}                   the staging folder holds a whole version

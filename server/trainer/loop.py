@@ -57,7 +57,7 @@ def fit(
     best, best_weights = 0, model.get_weights()
     if known is not None:
         history, best, best_weights = known.history, known.best, list(known.best_weights)
-        reporter.resumed(history)
+    reporter.begins_after(history)
     with contextlib.closing(epochs(train, options, first=len(history) + 1)) as feed:
         for digits in feed if not loop.is_stopped(len(history) + 1) else ():
             started, number = time.monotonic(), len(history) + 1

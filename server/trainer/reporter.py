@@ -64,9 +64,9 @@ class Reporter:
         """Tell what the training runs on."""
         self._send("environment", {"device": device, "libraries": dict(libraries)})
 
-    def resumed(self, history: Sequence[EpochMetrics]) -> None:
-        """Tell which epochs an earlier attempt has finished."""
-        self._send("resumed", {"history": [metrics.to_json() for metrics in history]})
+    def begins_after(self, history: Sequence[EpochMetrics]) -> None:
+        """Tell which epochs earlier attempts have finished."""
+        self._send("history", {"history": [metrics.to_json() for metrics in history]})
         if history:
             self._note_epoch(history[-1])
 
