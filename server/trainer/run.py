@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import threading
@@ -21,11 +22,13 @@ from server.inference import Engine
 from server.metrics import measure
 from server.models import Provenance, write_version
 from server.protocol import EpochMetrics, Phase, TrainingSpec
-from server.recipes import RECIPES, Architecture
+from server.recipes import RECIPES, Architecture, Recipe
 from server.trainer.checkpoint import Checkpoints
 from server.trainer.export import export, import_exporter
 from server.trainer.loop import fit
+from server.trainer.passes import learning_rates
 from server.trainer.reporter import Reporter
+from server.trainer.summaries import Summaries
 
 MEASURED_AT_ONCE = 500
 COMPARED_IMAGES = 64
@@ -57,6 +60,8 @@ def train(
     # Half a second that the export need not take.
     threading.Thread(target=import_exporter, name="exporter", daemon=True).start()
 
+    summaries = _summaries(spec, recipe, len(split.train))
+    reporter.observe(summaries.progress)
     reporter.enter(Phase.TRAINING)
     kept = fit(
         model,
@@ -67,6 +72,7 @@ def train(
         reporter,
         checkpoints=checkpoints,
         stop=stop,
+        on_epoch=lambda metrics, answers: summaries.epoch(metrics, split.validation, answers),
     )
 
     reporter.enter(Phase.EVALUATING)
@@ -90,7 +96,24 @@ def train(
         libraries=libraries,
         parameters=model.count_params(),
     )
-    write_version(spec.staging, provenance, measure(probabilities, split.test.labels), probabilities)
+    metrics = measure(probabilities, split.test.labels)
+    write_version(spec.staging, provenance, metrics, probabilities)
+    summaries.result(metrics, split.test, probabilities, kept.validation_accuracy)
+    summaries.close()
+
+
+def _summaries(spec: TrainingSpec, recipe: Recipe, images: int) -> Summaries:
+    """TensorBoard's logs of a training on so many images."""
+    options = spec.options
+    batches = math.ceil(images / options.batch_size)
+    rates = learning_rates(options.learning_rate, recipe.schedule, batches * options.epochs)
+    return Summaries(
+        spec.tensorboard,
+        spec.recipe,
+        options,
+        batches,
+        lambda step: float(rates(step)) if callable(rates) else rates,
+    )
 
 
 def use_cores() -> int:

@@ -116,6 +116,28 @@ def test_a_watched_run_goes_from_its_start_to_a_deployed_version(
     assert elapsed == sorted(elapsed)
 
 
+def test_a_run_tells_what_it_ran_on(trained: tuple[list[pb.Training], pb.Training]) -> None:
+    _, last = trained
+    assert last.device
+    assert {"python", "tensorflow", "keras", "numpy"} <= set(last.libraries)
+    assert len(last.data_source.sha256) == 64
+    assert (last.resumes, last.stopped_early) == (0, False)
+
+
+def test_a_run_that_has_ended_or_waits_cannot_be_stopped(stubs: Any, refused: Any, trained: Any) -> None:
+    ended = pb.StopTrainingRequest(training_id=trained[1].training_id)
+    refusal = refused(stubs.training.StopTraining, ended)
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "TRAINING_FINISHED")
+
+    long = pb.StartTrainingRequest(recipe="classic", options=pb.TrainingOptions(epochs=200))
+    ids = [stubs.training.StartTraining(long, timeout=10).training.training_id for _ in range(2)]
+    refusal = refused(stubs.training.StopTraining, pb.StopTrainingRequest(training_id=ids[1]))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "TRAINING_WAITING")
+    assert "CancelTraining" in refusal.message
+    for training_id in reversed(ids):
+        stubs.training.CancelTraining(pb.CancelTrainingRequest(training_id=training_id), timeout=10)
+
+
 def test_the_new_version_carries_where_it_came_from_and_how_it_does(
     stubs: Any, trained: tuple[list[pb.Training], pb.Training]
 ) -> None:
@@ -235,7 +257,7 @@ def test_a_bad_choice_is_refused_before_anything_starts(
     assert stubs.training.ListTrainings(pb.ListTrainingsRequest(), timeout=10).total_size == before
 
 
-@pytest.mark.parametrize("method", ["GetTraining", "CancelTraining"])
+@pytest.mark.parametrize("method", ["GetTraining", "StopTraining", "CancelTraining"])
 def test_an_unknown_run_is_not_found(stubs: Any, refused: Any, method: str) -> None:
     request = getattr(pb, f"{method}Request")(training_id="nothing")
     refusal = refused(getattr(stubs.training, method), request)
