@@ -37,10 +37,13 @@ SIGNALS = {
         "start again, with a smaller batch size if memory is short"
     ),
     signal.SIGTERM: "was told to end (SIGTERM) by somebody; start again",
-    signal.SIGSEGV: "ended by a memory fault (SIGSEGV)",
-    signal.SIGBUS: "ended by a bus error (SIGBUS): disk or memory may be full",
+    signal.SIGSEGV: (
+        "ended by a memory fault (SIGSEGV), as a library may when memory runs out; "
+        "start again, with a smaller batch size if memory is short"
+    ),
+    signal.SIGBUS: "ended by a bus error (SIGBUS): disk or memory may be full; free some and start again",
     signal.SIGILL: "ended by an instruction this processor does not know (SIGILL): TensorFlow needs AVX",
-    signal.SIGABRT: "ended by a fault in a library (SIGABRT)",
+    signal.SIGABRT: "ended by a fault in a library (SIGABRT); the run's log may tell more",
 }
 
 

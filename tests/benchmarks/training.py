@@ -144,7 +144,7 @@ def train(server: Server, recipe: str, options: training_pb2.TrainingOptions) ->
         first_step_s=moments["first step"] - asked,
         learning_s=moments["evaluating"] - moments["learning"],
         to_serving_s=serving - moments["evaluating"],
-        accuracy=model.metrics.accuracy,
+        accuracy=model.evaluation.accuracy,
         images_per_s=statistics.median(rates),
     )
 

@@ -118,6 +118,12 @@ def preparation(builtin_root: Path) -> Iterator[DataPreparation]:
         yield preparation
 
 
+@pytest.fixture(scope="session")
+def new_lab() -> Callable[[Path, DataPreparation], Lab]:
+    """`new_lab(folder, preparation)` opens a data directory; its user closes it."""
+    return Lab
+
+
 @pytest.fixture
 def lab(tmp_path: Path, preparation: DataPreparation) -> Iterator[Lab]:
     """An empty data directory of its own."""

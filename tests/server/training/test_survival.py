@@ -7,22 +7,30 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import psutil
 import pytest
 from sqlalchemy import update
 
+from server import networks
 from server.database import trainings
-from server.datasets import Partition
+from server.datasets import DataPreparation, Partition
 from server.errors import TrainingFinished, TrainingWaiting
 from server.models import ModelStore
 from server.protocol import EpochMetrics, Phase
+from server.recipes import RECIPES
+from server.trainer.checkpoint import Checkpoint, Checkpoints
+from server.trainer.passes import make_optimizer
 from server.training import MAX_RESUMES, Patience, TrainingRun, TrainingState
+
+# Enough for TensorFlow's own threads and graphs.
+SPARE_BYTES = 200_000_000
 
 
 def test_a_killed_child_goes_on_after_its_last_epoch_and_ends_as_if_nothing_had_happened(
@@ -156,20 +164,6 @@ def test_a_killed_server_takes_its_child_along_and_the_next_one_goes_on(
     assert not (lab.folder / "checkpoints" / training_id).exists()
 
 
-def test_a_version_that_was_put_in_place_when_the_server_died_is_the_runs_result(
-    lab: Any, quick: dict[str, object]
-) -> None:
-    run = lab.trainings.start("classic", quick)
-    ended = lab.wait_for_end(run.training_id)
-    # As the row is when the server dies after the version was renamed into place.
-    with lab.database.begin() as connection:
-        connection.execute(update(trainings).values(state="running", ended=None, model_version=None))
-    lab.restart()
-    again = lab.trainings.get(run.training_id)
-    assert (again.state, again.model_version) == (TrainingState.SUCCEEDED, ended.model_version)
-    assert len(lab.store.list()) == 1
-
-
 def test_a_child_that_hangs_is_ended_and_its_run_fails_in_words(
     lab: Any, child: Callable[[], psutil.Process]
 ) -> None:
@@ -200,34 +194,8 @@ def test_a_child_that_hangs_while_it_starts_is_given_more_time_but_not_for_ever(
     assert not process.is_running()
 
 
-def test_a_child_that_runs_out_of_memory_fails_its_run_in_words(
-    lab: Any, child: Callable[[], psutil.Process]
-) -> None:
-    run = lab.trainings.start("cnn", {"epochs": 200, "batch_size": 2048})
-    lab.wait_until(run.training_id, lambda run: run.progress is not None and run.progress.batch > 0)
-    process = child()
-    # No more memory than it has at this moment.
-    used = process.memory_info().vms
-    process.rlimit(psutil.RLIMIT_AS, (used, used))
-    ended = lab.wait_for_end(run.training_id)
-    assert ended.state is TrainingState.FAILED
-    assert "out of memory" in ended.failure_reason
-    assert "smaller batch size" in ended.failure_reason
-    assert lab.staged == []
-
-
-def test_a_loss_that_is_no_number_ends_the_run_at_once(lab: Any) -> None:
-    # Steps this large overflow within a few batches.
-    options = {"optimizer": "sgd", "learning_rate": 1.0, "epochs": 200, "batch_size": 8}
-    run = lab.trainings.start("cnn", options | {"activation": "relu"})
-    ended = lab.wait_for_end(run.training_id)
-    assert ended.state is TrainingState.FAILED
-    assert "lower than 1" in ended.failure_reason
-
-
 def test_a_full_disk_while_an_epoch_is_saved_fails_the_run_in_words(lab: Any) -> None:
-    run = lab.trainings.start("cnn", {"epochs": 200})
-    lab.wait_for_phase(run.training_id, Phase.STARTING)
+    run = lab.trainings.start("classic-fast", {})
     folder = lab.folder / "checkpoints" / run.training_id
     folder.mkdir(parents=True)
     # The device that is always full: a real fault of a real write.
@@ -239,19 +207,83 @@ def test_a_full_disk_while_an_epoch_is_saved_fails_the_run_in_words(lab: Any) ->
     assert not folder.exists()
 
 
-def test_stopping_keeps_the_best_epoch_as_a_version(lab: Any) -> None:
+def test_a_child_that_runs_out_of_memory_fails_its_run_in_words(
+    lab: Any, child: Callable[[], psutil.Process]
+) -> None:
+    run = lab.trainings.start("cnn", {"epochs": 200, "batch_size": 2048})
+    lab.wait_until(run.training_id, lambda run: run.device)
+    process = child()
+    # TensorFlow is there; for the maps of 2,048 images there is no room.
+    limit = process.memory_info().vms + SPARE_BYTES
+    process.rlimit(psutil.RLIMIT_AS, (limit, limit))
+    ended = lab.wait_for_end(run.training_id)
+    assert ended.state is TrainingState.FAILED
+    assert "memory" in ended.failure_reason
+    assert "smaller batch size" in ended.failure_reason
+    assert lab.staged == []
+
+
+def test_a_loss_that_is_no_number_ends_the_run_at_once(lab: Any) -> None:
+    run = lab.trainings.start("classic-fast", {"epochs": 200})
+    # No options in their range make a loss overflow: the run goes on from weights that already have.
+    keras.utils.set_random_seed(1)
+    model = networks.build(run.options)
+    model.set_weights([np.full_like(one, np.nan) for one in model.get_weights()])
+    optimizer = make_optimizer(run.options, RECIPES[run.recipe].schedule, steps=1)
+    optimizer.build(model.trainable_variables)
+    source = lab.data.data().source
+    fingerprint = {"recipe": run.recipe, "options": run.options.to_json(), "data": source.sha256}
+    folder = lab.folder / "checkpoints" / run.training_id
+    first = EpochMetrics(
+        epoch=1, loss=1.0, accuracy=0.1, validation_loss=1.0, validation_accuracy=0.1, duration_s=1.0
+    )
+    Checkpoints(folder, fingerprint).save(model, optimizer, Checkpoint((first,), 1, model.get_weights()))
+    ended = lab.wait_for_end(run.training_id)
+    assert ended.state is TrainingState.FAILED
+    assert "not a number in epoch 2" in ended.failure_reason
+    assert "start again with a learning rate lower than" in ended.failure_reason
+    assert ended.resumes == 0
+    assert lab.staged == []
+    assert not folder.exists()
+
+
+@pytest.fixture(scope="module")
+def stopped(
+    tmp_path_factory: pytest.TempPathFactory, preparation: DataPreparation, new_lab: Callable[..., Any]
+) -> Iterator[Any]:
+    """A data directory with a long run that was stopped after two epochs, and what stopping it gave."""
+    lab = new_lab(tmp_path_factory.mktemp("stopped"), preparation)
     run = lab.trainings.start("classic-fast", {"epochs": 200})
     lab.wait_for_epoch(run.training_id, 2)
-    stopping = lab.trainings.stop(run.training_id)
+    yield lab, lab.trainings.stop(run.training_id), lab.wait_for_end(run.training_id)
+    lab.close()
+
+
+def test_stopping_keeps_the_best_epoch_as_a_version(stopped: Any) -> None:
+    lab, stopping, ended = stopped
     assert (stopping.state, stopping.stopped_early) == (TrainingState.RUNNING, True)
-    ended = lab.wait_for_end(run.training_id)
     assert ended.state is TrainingState.SUCCEEDED, ended.failure_reason
     assert ended.stopped_early
     assert 2 <= len(ended.history) < 200
     best = max(metrics.validation_accuracy for metrics in ended.history)
     assert lab.store.get(ended.model_version).validation_accuracy == best
+
+
+def test_a_run_that_has_ended_cannot_be_stopped(stopped: Any) -> None:
+    lab, _, ended = stopped
     with pytest.raises(TrainingFinished, match="nothing left to stop"):
-        lab.trainings.stop(run.training_id)
+        lab.trainings.stop(ended.training_id)
+
+
+def test_a_version_that_was_put_in_place_when_the_server_died_is_the_runs_result(stopped: Any) -> None:
+    lab, _, ended = stopped
+    # As the row is when the server dies after the version was renamed into place.
+    with lab.database.begin() as connection:
+        connection.execute(update(trainings).values(state="running", ended=None, model_version=None))
+    lab.restart()
+    again = lab.trainings.get(ended.training_id)
+    assert (again.state, again.model_version) == (TrainingState.SUCCEEDED, ended.model_version)
+    assert len(lab.store.list()) == 1
 
 
 def test_a_run_that_is_stopped_before_its_first_epoch_finishes_that_one(lab: Any) -> None:
