@@ -128,6 +128,42 @@ def test_a_finished_epoch_is_told_by_itself_and_in_the_progress(clock: Clock) ->
     assert (sent.last.validation_loss, sent.last.validation_accuracy) == (0.2, 0.95)
 
 
+def test_a_run_that_goes_on_tells_what_earlier_attempts_finished_and_counts_their_time(clock: Clock) -> None:
+    sent = Sent()
+    reporter = Reporter(sent, epochs=3, elapsed_s=20.0)
+    reporter.on("CPU", {"keras": "3"})
+    reporter.begins_after([metrics_of(1), metrics_of(2)])
+    clock.now_s += 5
+    reporter.enter(Phase.TRAINING)
+    told = dict(sent.events)
+    assert told["environment"] == {"device": "CPU", "libraries": {"keras": "3"}}
+    assert [EpochMetrics(**epoch) for epoch in told["history"]["history"]] == [metrics_of(1), metrics_of(2)]
+    assert (sent.last.epoch, sent.last.validation_accuracy) == (2, 0.95)
+    assert sent.last.elapsed_s == pytest.approx(25)
+    assert sent.last.remaining_s is None
+
+
+def test_the_time_left_is_exact_at_the_end_of_an_epoch_whatever_it_is_made_of(clock: Clock) -> None:
+    sent = Sent()
+    reporter = Reporter(sent, epochs=4)
+    reporter.expect_evaluating(1.0)
+    train(reporter, share=0.0)
+    clock.now_s += 6
+    train(reporter, share=0.25)
+    clock.now_s += 4  # Validation, say, that nobody counted.
+    reporter.finished(metrics_of(1))
+    assert sent.last.remaining_s == pytest.approx(30 + 1)
+
+
+def test_observers_see_what_is_sent(clock: Clock) -> None:
+    sent = Sent()
+    reporter = Reporter(sent, epochs=1)
+    seen: list[Progress] = []
+    reporter.observe(seen.append)
+    reporter.enter(Phase.TRAINING)
+    assert seen == [sent.last]
+
+
 def metrics_of(epoch: int) -> EpochMetrics:
     return EpochMetrics(
         epoch=epoch,
