@@ -137,7 +137,7 @@ CLASSIC_FAST = Recipe(
         "drawings are harder for it."
     ),
     # Fewer and larger steps keep the processor busy; larger steps want a rate that starts and ends low.
-    defaults=replace(CLASSIC.defaults, learning_rate=0.004, epochs=6, batch_size=256),
+    defaults=replace(CLASSIC.defaults, learning_rate=0.004, epochs=5, batch_size=256),
     uses_all_data=False,
     schedule=Schedule.COSINE,
 )

@@ -17,15 +17,13 @@ from server.protocol import EpochMetrics
 from server.recipes import Schedule, TrainingOptions
 from server.trainer.checkpoint import Checkpoint, Checkpoints
 from server.trainer.feed import epochs
+from server.trainer.pace import Pace
 from server.trainer.passes import READ_AT_ONCE, compile_learning, compile_reading, make_optimizer
 from server.trainer.reporter import Reporter
 
 # A call into TensorFlow trains on about so many images: enough that the call's own cost does not show, few
 # enough to report in between.
 IMAGES_PER_CALL = 1024
-# To read an image costs about a third of learning from it, which goes through the network forward and back.
-# After the first epoch, what it took is known.
-VALIDATION_COST = 0.3
 
 # (metrics of the epoch, probabilities (N, 10) float32 of the validation digits or None)
 OnEpoch = Callable[[EpochMetrics, np.ndarray | None], None]
@@ -58,13 +56,15 @@ def fit(
     if known is not None:
         history, best, best_weights = known.history, known.best, list(known.best_weights)
     reporter.begins_after(history)
+    started = time.monotonic()
     with contextlib.closing(epochs(train, options, first=len(history) + 1)) as feed:
         for digits in feed if not loop.is_stopped(len(history) + 1) else ():
-            started, number = time.monotonic(), len(history) + 1
+            number = len(history) + 1
+            if known is None and number == 1:
+                started = time.monotonic()
             learnt = loop.learn(digits, number)
             if learnt is None:
                 break
-            learnt_after_s = time.monotonic() - started
             validation_loss, validation_accuracy, probabilities = loop.validate()
             metrics = EpochMetrics(
                 epoch=number,
@@ -84,8 +84,9 @@ def fit(
                 checkpoints.save(model, loop.optimizer, Checkpoint(history, best, best_weights))
             if on_epoch is not None:
                 on_epoch(metrics, probabilities)
-            reporter.finished(metrics)
-            loop.calibrate(other_s=time.monotonic() - started - learnt_after_s)
+            loop.pace.other(time.monotonic() - started - loop.learning_s)
+            started = time.monotonic()
+            reporter.finished(metrics, loop.pace.remaining_s(number + 1, 0))
             if loop.is_stopped(number + 1):
                 break
     model.set_weights(best_weights)
@@ -110,11 +111,10 @@ class _Loop:
         self._reporter = reporter
         self._validation = validation
         self._stop = stop
-        self._images = len(train)
         self._batches = math.ceil(len(train) / options.batch_size)
-        # The share of an epoch's time that goes into learning; the rest validates, saves and tells.
-        self._learning_share = len(train) / (len(train) + VALIDATION_COST * len(validation or ()))
-        self._learning_s: float | None = None
+        self.pace = Pace(len(train), len(validation or ()), options.epochs)
+        self._has_compiled = False
+        self.learning_s = 0.0
         self.optimizer = make_optimizer(options, schedule, steps=self._batches * options.epochs)
         self._learning_pass = compile_learning(model, self.optimizer, options)
         self._reading_pass = None if validation is None else compile_reading(model)
@@ -132,20 +132,18 @@ class _Loop:
         """
         batch_size = self._options.batch_size
         call_size = max(1, IMAGES_PER_CALL // batch_size) * batch_size
-        began, first_seen = time.monotonic(), 0
-        loss = right = 0.0
+        loss = right = self.learning_s = 0.0
         for start in range(0, len(digits), call_size):
             if self.is_stopped(epoch):
                 return None
             chunk = digits[start : start + call_size]
+            began = time.monotonic()
             chunk_loss, chunk_right = self._learning_pass(chunk.images, chunk.labels)
             loss, right = loss + float(chunk_loss), right + float(chunk_right)
+            self._note_time(len(chunk), call_size, time.monotonic() - began)
             if not math.isfinite(loss):
                 raise TrainingDiverged(epoch, self._options.learning_rate)
             seen = start + len(chunk)
-            if self._learning_s is None and not start:
-                # The first call compiled: it says nothing about the pace.
-                began, first_seen = time.monotonic(), seen
             self._reporter.trained(
                 epoch=epoch,
                 batch=math.ceil(seen / batch_size),
@@ -153,16 +151,16 @@ class _Loop:
                 loss=loss / seen,
                 accuracy=right / seen,
                 images=len(chunk),
-                share=((epoch - 1) + self._learning_share * seen / self._images) / self._options.epochs,
+                remaining_s=self.pace.remaining_s(epoch, seen),
             )
-        share = (len(digits) - first_seen) / len(digits)
-        self._learning_s = (time.monotonic() - began) / share if share else time.monotonic() - began
         return loss / len(digits), right / len(digits)
 
-    def calibrate(self, other_s: float) -> None:
-        """Note what an epoch took beside its learning: to validate, to save, to tell."""
-        if self._learning_s:
-            self._learning_share = self._learning_s / (self._learning_s + other_s)
+    def _note_time(self, images: int, call_size: int, seconds: float) -> None:
+        self.learning_s += seconds
+        # The first call compiles, and the first shorter one, for another number of images, does so again.
+        if images == call_size and self._has_compiled:
+            self.pace.learnt(images, seconds)
+        self._has_compiled = True
 
     def validate(self) -> tuple[float | None, float | None, np.ndarray | None]:
         """Loss, accuracy and probabilities (N, 10) on the validation digits; None where there are none."""

@@ -36,7 +36,6 @@ class Reporter:
         self._progress = Progress(phase=Phase.STARTING, epochs=epochs)
         # When the training is expected to be done, in time.monotonic()'s seconds.
         self._expected_end: float | None = None
-        self._first_share: tuple[float, float] | None = None
         self._trained: deque[tuple[float, int]] = deque()
         self._stop = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="progress", daemon=True)
@@ -79,15 +78,23 @@ class Reporter:
         self._send_progress()
 
     def trained(
-        self, *, epoch: int, batch: int, batches: int, loss: float, accuracy: float, images: int, share: float
+        self,
+        *,
+        epoch: int,
+        batch: int,
+        batches: int,
+        loss: float,
+        accuracy: float,
+        images: int,
+        remaining_s: float | None,
     ) -> None:
-        """Note how far it is: `images` were just learnt from, and `share` in [0, 1] of all work is done."""
+        """Note how far it is: `images` were just learnt from, and the last epoch is `remaining_s` away."""
         now = time.monotonic()
         with self._lock:
             self._trained.append((now, images))
             while now - self._trained[0][0] > THROUGHPUT_WINDOW_S and len(self._trained) > 2:
                 self._trained.popleft()
-            self._expect_end(now, share)
+            self._expect_end(now, remaining_s)
             self._progress = replace(
                 self._progress,
                 epoch=epoch,
@@ -98,11 +105,11 @@ class Reporter:
                 images_per_s=self._throughput(),
             )
 
-    def finished(self, metrics: EpochMetrics) -> None:
-        """Tell the result of an epoch, and progress with it."""
+    def finished(self, metrics: EpochMetrics, remaining_s: float | None = None) -> None:
+        """Tell the result of an epoch, and progress with it; the last epoch is `remaining_s` away."""
         self._note_epoch(metrics)
         with self._lock:
-            self._expect_end(time.monotonic(), metrics.epoch / self._progress.epochs)
+            self._expect_end(time.monotonic(), remaining_s)
         self._send("epoch", metrics.to_json())
         self._send_progress()
 
@@ -117,14 +124,9 @@ class Reporter:
                 validation_accuracy=metrics.validation_accuracy,
             )
 
-    def _expect_end(self, now: float, share: float) -> None:
-        # The first report sets the clock: before it lies the compilation, which never comes back.
-        if self._first_share is None:
-            self._first_share = (now, share)
-            return
-        then, first = self._first_share
-        if share > first:
-            self._expected_end = now + (now - then) * (1.0 - share) / (share - first) + self._evaluating_s
+    def _expect_end(self, now: float, remaining_s: float | None) -> None:
+        if remaining_s is not None:
+            self._expected_end = now + remaining_s + self._evaluating_s
 
     def _throughput(self) -> float:
         seconds = self._trained[-1][0] - self._trained[0][0]
