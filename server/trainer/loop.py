@@ -56,12 +56,14 @@ def fit(
     if known is not None:
         history, best, best_weights = known.history, known.best, list(known.best_weights)
     reporter.begins_after(history)
-    started = time.monotonic()
-    with contextlib.closing(epochs(train, options, first=len(history) + 1)) as feed:
-        for digits in feed if not loop.is_stopped(len(history) + 1) else ():
+    first, started = len(history) + 1, time.monotonic()
+    with contextlib.closing(epochs(train, options, first)) as feed:
+        for digits in feed if not loop.is_stopped(first) else ():
             number = len(history) + 1
-            if known is None and number == 1:
-                started = time.monotonic()
+            if number == first:
+                started = (
+                    time.monotonic()
+                )  # Later epochs are made while the network learns; this one was not.
             learnt = loop.learn(digits, number)
             if learnt is None:
                 break

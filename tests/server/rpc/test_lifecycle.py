@@ -134,7 +134,7 @@ def test_sigterm_ends_watchers_and_the_child_and_leaves_the_run_to_the_next_serv
     run = _start_long(stubs)
     child = _child_of(own_server.pid)
     codes: list[grpc.StatusCode] = []
-    is_watching = threading.Event()
+    is_watching, is_watching_health = threading.Event(), threading.Event()
 
     def watch() -> None:
         try:
@@ -150,6 +150,7 @@ def test_sigterm_ends_watchers_and_the_child_and_leaves_the_run_to_the_next_serv
         try:
             for reply in stub.Watch(health_pb2.HealthCheckRequest(), timeout=60):
                 statuses.append(reply.status)
+                is_watching_health.set()
         except grpc.RpcError as error:
             codes.append(error.code())
 
@@ -158,6 +159,7 @@ def test_sigterm_ends_watchers_and_the_child_and_leaves_the_run_to_the_next_serv
     for watcher in watchers:
         watcher.start()
     assert is_watching.wait(20)
+    assert is_watching_health.wait(20)
     assert own_server.stop(timeout_s=20) == 0
     for watcher in watchers:
         watcher.join(10)
