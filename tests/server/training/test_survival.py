@@ -156,10 +156,12 @@ def test_a_killed_server_takes_its_child_along_and_the_next_one_goes_on(
     _wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, timeout_s=5)
 
     lab.restart()
-    run = lab.wait_for_phase(training_id, Phase.TRAINING)
-    assert run.state is TrainingState.RUNNING
+    lab.wait_until(training_id, lambda run: run.state is TrainingState.RUNNING)
+    run = lab.wait_until(training_id, lambda run: run.progress.batch > 0)
     assert run.resumes == 1
+    # Whether or not that server had heard of the epoch that its child had saved.
     assert len(run.history) >= 1
+    assert run.progress.epoch >= 2
     lab.trainings.cancel(training_id)
     assert not (lab.folder / "checkpoints" / training_id).exists()
 
