@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 
 .PHONY: help
 help: ## List the commands.
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 22
 
 .PHONY: demo
 demo: $(VENV)/.ready-to-run ## Start the server, the page and TensorBoard; Ctrl-C stops all.
@@ -21,6 +21,13 @@ test: $(VENV)/.ready-to-test $(VENV)/.ready-to-browse ## Lint, types, import rul
 .PHONY: lint
 lint: $(VENV)/.ready-to-test ## What `make test` checks without running a test.
 	@$(PYTHON) scripts/check.py ruff format mypy imports buf
+
+.PHONY: bench
+bench: bench-training ## Measure everything that has a target; results in build/bench.json.
+
+.PHONY: bench-training
+bench-training: $(VENV)/.ready-to-test ## Measure training against the classic script; QUICK=--quick only tries it.
+	@$(PYTHON) tests/benchmarks/training.py $(QUICK)
 
 .PHONY: proto
 proto: $(VENV)/.ready-to-test ## Write the stubs beside the .proto files.

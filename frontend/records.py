@@ -213,7 +213,10 @@ class EpochMetrics:
 
 @dataclass(frozen=True)
 class Training:
-    """A run. `queue_position` is from 1, 0 when it does not wait; `model_version` is 0 without a result."""
+    """A run. `queue_position` is from 1, 0 when it does not wait; `model_version` is 0 without a result.
+
+    `resumes`: how often it was cut off and went on by itself. `device` is empty before it began.
+    """
 
     training_id: str
     recipe: str
@@ -229,6 +232,9 @@ class Training:
     model_version: int
     failure_reason: str
     data_source: DataSource | None
+    stopped_early: bool = False
+    resumes: int = 0
+    device: str = ""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class Application:
         self._deploy_at_start(shipped)
         # Last: runs that waited when the server went down go on at once.
         self.trainings = Trainings(
-            self._database, self.store, self.data, config.data / "logs", on_version=self._on_version
+            self._database, self.store, self.data, config.data, on_version=self._on_version
         )
 
     @property

@@ -27,7 +27,10 @@ from sqlalchemy import (
     TypeDecorator,
     create_engine,
     event,
+    false,
+    inspect,
 )
+from sqlalchemy.schema import CreateColumn
 
 # How long a writer waits for another one before it gives up.
 BUSY_TIMEOUT_MS = 10_000
@@ -66,6 +69,10 @@ trainings = Table(
     Column("model_version", Integer),
     Column("failure_reason", Text, nullable=False, default=""),
     Column("data_source", JSON(none_as_null=True)),
+    Column("stopped_early", Boolean, nullable=False, server_default=false()),
+    Column("resumes", Integer, nullable=False, server_default="0"),
+    Column("device", Text, nullable=False, server_default=""),
+    Column("libraries", JSON(none_as_null=True)),
 )
 
 evaluations = Table(
@@ -111,7 +118,20 @@ def open_database(url: str) -> Engine:
             Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
         event.listen(engine, "connect", _prepare_sqlite)
     metadata.create_all(engine)
+    _add_new_columns(engine)
     return engine
+
+
+def _add_new_columns(engine: Engine) -> None:
+    """Bring the tables of an earlier version up to date: what is new in them is optional or has a default."""
+    known = inspect(engine)
+    with engine.begin() as connection:
+        for table in metadata.sorted_tables:
+            present = {column["name"] for column in known.get_columns(table.name)}
+            for column in table.columns:
+                if column.name not in present:
+                    definition = CreateColumn(column).compile(dialect=engine.dialect)
+                    connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {definition}")
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

@@ -15,6 +15,7 @@ DigitsError
 │   ├── DatasetUnavailable
 │   ├── TrainedOnDataset     measuring a version on what it has learnt by heart
 │   ├── TrainingFinished
+│   ├── TrainingWaiting      stopping a run that has not begun
 │   └── ModelCorrupt         a version's files do not match their checksums
 ├── Exhausted                come back later; carries the seconds to wait
 │   ├── TrainingQueueFull
@@ -121,7 +122,18 @@ class TrainedOnDataset(FailedPrecondition):
 
 
 class TrainingFinished(FailedPrecondition):
-    """The run has ended already: there is nothing left to cancel."""
+    """The run has ended already: there is nothing left to cancel or to stop."""
+
+
+class TrainingWaiting(FailedPrecondition):
+    """The run has not begun to train: there is no epoch to keep."""
+
+    def __init__(self, training_id: str) -> None:
+        super().__init__(
+            f"training_id: the training {training_id} waits and has no epoch to keep; "
+            "CancelTraining takes it out of the queue",
+            training_id=training_id,
+        )
 
 
 class ModelCorrupt(FailedPrecondition):

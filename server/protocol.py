@@ -1,8 +1,14 @@
 """What the serving process and the training child tell each other, as lines of JSON.
 
 The serving process writes one line to the child's standard input, a `TrainingSpec`, and then keeps that
-pipe open for as long as it lives. The child answers on its standard output with events, one a line:
+pipe open for as long as it lives. One more line may follow, at any time:
 
+    {"command": "stop"}                 end early, and keep the best epoch
+
+The child answers on its standard output with events, one a line:
+
+    {"event": "environment", "device": ..., "libraries": {...}}     what it trains on, before the first step
+    {"event": "history", "history": [...]}      `EpochMetrics` of the epochs that earlier attempts finished
     {"event": "progress", ...}          `Progress`, about every half second
     {"event": "epoch", ...}             `EpochMetrics`, once for every finished epoch
     {"event": "done"}                   the staging folder holds a whole version
@@ -19,6 +25,8 @@ from typing import Any
 
 from server.recipes import TrainingOptions
 
+STOP = {"command": "stop"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSpec:
@@ -31,6 +39,14 @@ class TrainingSpec:
     """The folder of the prepared digits."""
     staging: Path
     """The empty folder to make the version in."""
+    checkpoints: Path | None = None
+    """The folder of the run's checkpoint, to go on from and to write; None: a training in one go."""
+    tensorboard: Path | None = None
+    """The folder for TensorBoard's logs of the run; None: no logs."""
+    stop_early: bool = False
+    """Whether it was asked to stop already: end after the last finished epoch, or after the first."""
+    elapsed_s: float = 0.0
+    """What earlier attempts at the run took."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values by name; `from_json` reads them back."""
@@ -40,6 +56,10 @@ class TrainingSpec:
             "options": self.options.to_json(),
             "datasets": str(self.datasets),
             "staging": str(self.staging),
+            "checkpoints": None if self.checkpoints is None else str(self.checkpoints),
+            "tensorboard": None if self.tensorboard is None else str(self.tensorboard),
+            "stop_early": self.stop_early,
+            "elapsed_s": self.elapsed_s,
         }
 
     @classmethod
@@ -51,6 +71,10 @@ class TrainingSpec:
             options=TrainingOptions.from_json(values["options"]),
             datasets=Path(values["datasets"]),
             staging=Path(values["staging"]),
+            checkpoints=Path(values["checkpoints"]) if values["checkpoints"] else None,
+            tensorboard=Path(values["tensorboard"]) if values["tensorboard"] else None,
+            stop_early=values["stop_early"],
+            elapsed_s=values["elapsed_s"],
         )
 
 
@@ -86,7 +110,7 @@ class Progress:
     validation_accuracy: float | None = None
     """After the last finished epoch, in [0, 1]; None before it, or without validation data."""
     elapsed_s: float = 0.0
-    """Since the run started."""
+    """Since the run started, without the time between two attempts."""
     remaining_s: float | None = None
     """Estimated until the run is done; None while nothing is known."""
     images_per_s: float = 0.0

@@ -128,20 +128,34 @@ CLASSIC = Recipe(
     schedule=Schedule.CONSTANT,
 )
 
+CLASSIC_FAST = Recipe(
+    name="classic-fast",
+    title="Classic, fast",
+    description=(
+        "The same network in a tenth of the time: batches of 256, a learning rate that warms up and then "
+        "falls, and 5,000 images kept aside to choose the best epoch. Expect 98 % on MNIST; your own "
+        "drawings are harder for it."
+    ),
+    # Fewer and larger steps keep the processor busy; larger steps want a rate that starts and ends low.
+    defaults=replace(CLASSIC.defaults, learning_rate=0.004, epochs=5, batch_size=256),
+    uses_all_data=False,
+    schedule=Schedule.COSINE,
+)
+
 CNN = Recipe(
     name="cnn",
     title="Convolutional network",
     description=(
         "A small network that looks at neighbouring pixels together, and sees every digit turned, slanted "
-        "and written with another pen in each epoch. Expect 99.5 % on MNIST, and that it reads most of what "
-        "you draw."
+        "and written with another pen in each epoch. Expect 99.4 % on MNIST in a minute or two, and that it "
+        "reads most of what you draw."
     ),
     defaults=TrainingOptions(
         architecture=Architecture.CNN,
         activation=Activation.RELU,
         optimizer=Optimizer.ADAM,
         learning_rate=0.002,
-        epochs=8,
+        epochs=4,
         batch_size=128,
         augmentation=Augmentation.STANDARD,
         seed=1,
@@ -150,7 +164,21 @@ CNN = Recipe(
     schedule=Schedule.COSINE,
 )
 
-RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe in (CLASSIC, CNN)})
+CNN_BEST = Recipe(
+    name="cnn-best",
+    title="Convolutional network, best",
+    description=(
+        "The same network with five times the patience: more epochs, each with new variations of every "
+        "digit. Expect 99.5 to 99.6 % on MNIST, and the best reading of what you draw."
+    ),
+    defaults=replace(CNN.defaults, epochs=20),
+    uses_all_data=False,
+    schedule=Schedule.COSINE,
+)
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {recipe.name: recipe for recipe in (CLASSIC, CLASSIC_FAST, CNN, CNN_BEST)}
+)
 
 # A rate that suits Adam makes plain gradient descent crawl: an optimizer that is chosen without a rate
 # brings its own.

@@ -12,6 +12,7 @@ from frontend.errors import ClientError, ServerUnavailable
 from frontend.records import Model, Recipe, Recipes, Training
 from frontend.training import run as run_panel
 from frontend.training import words
+from frontend.training.compare import compare
 from frontend.training.form import form
 from frontend.training.table import RunRow, runs_table
 
@@ -55,6 +56,7 @@ def page() -> None:
     with right, st.container(key="train_live_active" if is_active else "train_live"):
         st.fragment(live, run_every=POLL_ACTIVE_S if is_active else POLL_IDLE_S)()
     earlier_runs({recipe.name: recipe for recipe in recipes.recipes})
+    compare(recent, {recipe.name: recipe.title for recipe in recipes.recipes})
 
 
 def known() -> tuple[Recipes | None, tuple[Training, ...]]:

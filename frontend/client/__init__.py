@@ -201,6 +201,12 @@ class Client:
         response = self._call(self._training.CancelTraining, request, CHANGE_DEADLINE_S)
         return messages.training(response.training)
 
+    def stop_training(self, training_id: str) -> records.Training:
+        """End a run that trains, and keep its best epoch as a version."""
+        request = training_pb2.StopTrainingRequest(training_id=training_id)
+        response = self._call(self._training.StopTraining, request, CHANGE_DEADLINE_S)
+        return messages.training(response.training)
+
     # Evaluation
 
     def list_datasets(self, timeout_s: float = READ_DEADLINE_S) -> records.Datasets:

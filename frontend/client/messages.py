@@ -168,6 +168,9 @@ def training(message: training_pb2.Training) -> records.Training:
         model_version=message.model_version,
         failure_reason=message.failure_reason,
         data_source=data_source(message.data_source) if message.HasField("data_source") else None,
+        stopped_early=message.stopped_early,
+        resumes=message.resumes,
+        device=message.device,
     )
 
 

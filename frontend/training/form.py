@@ -59,6 +59,16 @@ def form(recipes: Recipes) -> None:
         style.wrong(fault)
 
 
+def fill(recipe: str, options: TrainingOptions, deploy: bool) -> None:
+    """Put a run's choices into the form, to be changed and started. Call it before the form is shown."""
+    st.session_state["train_recipe"] = recipe
+    st.session_state["train_deploy"] = deploy
+    for option, value in asdict(options).items():
+        if option != "learning_rate":
+            st.session_state[_key(recipe, option)] = value
+    st.session_state[_rate_key(recipe, options.optimizer)] = options.learning_rate
+
+
 def start(recipe: str, options: TrainingOptions, deploy: bool, request_id: str) -> str:
     """Start a run; returns its id. Raises ClientError."""
     run = connection.client().start_training(recipe, options, deploy_when_done=deploy, request_id=request_id)
@@ -192,10 +202,6 @@ def _rate_key(recipe: str, optimizer: Optimizer) -> str:
 
 
 def _reset(recipe: Recipe) -> None:
-    defaults = recipe.defaults
-    for option, value in asdict(defaults).items():
-        if option != "learning_rate":
-            st.session_state[_key(recipe.name, option)] = value
     for optimizer in words.OPTIMIZERS:
-        rate = defaults.learning_rate if optimizer == defaults.optimizer else None
-        st.session_state[_rate_key(recipe.name, optimizer)] = rate
+        st.session_state[_rate_key(recipe.name, optimizer)] = None
+    fill(recipe.name, recipe.defaults, bool(st.session_state.get("train_deploy")))

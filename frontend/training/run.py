@@ -12,7 +12,8 @@ from frontend import charts, connection, style, wording
 from frontend.choices import TrainingState
 from frontend.errors import ClientError
 from frontend.records import Model, Recipe, Training
-from frontend.training import words
+from frontend.training import tensorboard, words
+from frontend.training.form import fill
 
 _FAULT = "train_run_fault"
 
@@ -23,6 +24,7 @@ def show(run: Training, recipe: Recipe | None) -> None:
     st.html(
         f'<h2 class="run-title">{escape(title)} <span>· {escape(words.state(run))}</span></h2>'
         f'<div class="small-print">{escape(words.options_line(run.options))}</div>'
+        f'<div class="small-print">{escape(words.circumstances(run))}</div>'
     )
     match run.state:
         case TrainingState.QUEUED:
@@ -33,21 +35,29 @@ def show(run: Training, recipe: Recipe | None) -> None:
             _succeeded(run)
         case TrainingState.FAILED:
             style.wrong(wording.sentence(run.failure_reason or "it failed; the server's log tells why"))
-            _again(run)
         case TrainingState.CANCELLED:
             finished = wording.count(len(run.history), "finished epoch")
             style.notice(f"Cancelled after {finished}. It left no version.")
-            _again(run)
     if fault := st.session_state.pop(_FAULT, None):
         style.wrong(fault)
     if run.state is not TrainingState.QUEUED:
         _curves(run, recipe)
+    _go_on(run)
 
 
 def cancel(training_id: str) -> None:
     """Cancel a run; what the server says against it is shown with the run."""
     try:
         connection.client().cancel_training(training_id)
+    except ClientError as error:
+        connection.note(error)
+        st.session_state[_FAULT] = wording.sentence(error.message)
+
+
+def stop(training_id: str) -> None:
+    """End a run and keep its best epoch; what the server says against it is shown with the run."""
+    try:
+        connection.client().stop_training(training_id)
     except ClientError as error:
         connection.note(error)
         st.session_state[_FAULT] = wording.sentence(error.message)
@@ -83,7 +93,17 @@ def _running(run: Training) -> None:
                 "Accuracy, validation": validation,
             }
         )
-        _cancel_button(run)
+        with st.container(horizontal=True, width="content", gap="small"):
+            st.button(
+                "Stopping …" if run.stopped_early else "Stop and keep",
+                icon=":material/flag:",
+                on_click=stop,
+                args=(run.training_id,),
+                disabled=run.stopped_early,
+                key=f"train_stop_{run.training_id}",
+                help="Ends the run now and keeps its best epoch as a version.",
+            )
+            _cancel_button(run)
 
 
 def _figures(figures: Mapping[str, str]) -> None:
@@ -144,15 +164,33 @@ def _deploy(version: int) -> None:
         st.session_state[_FAULT] = wording.sentence(error.message)
 
 
-def _again(run: Training) -> None:
-    st.button(
-        "Start it again",
-        icon=":material/replay:",
-        on_click=_start_again,
-        args=(run,),
-        key=f"train_again_{run.training_id}",
-        help="A new run with the same options.",
-    )
+def _go_on(run: Training) -> None:
+    """What anybody may do with a run, whatever became of it."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if run.state.is_final:
+            st.button(
+                "Start it again",
+                icon=":material/replay:",
+                on_click=_start_again,
+                args=(run,),
+                key=f"train_again_{run.training_id}",
+                help="A new run with the same options.",
+            )
+        st.button(
+            "Copy its options",
+            icon=":material/tune:",
+            on_click=fill,
+            args=(run.recipe, run.options, run.deploy_when_done),
+            key=f"train_copy_{run.training_id}",
+            help="Puts them into the form, to run it again with changes.",
+        )
+        if run.state is not TrainingState.QUEUED:
+            st.link_button(
+                "TensorBoard",
+                tensorboard.address(run.training_id),
+                icon=":material/monitoring:",
+                help="Every measure of this run at every half second, in a new tab.",
+            )
 
 
 def _start_again(run: Training) -> None:

@@ -47,6 +47,17 @@ def state(run: Training) -> str:
     return STATES[run.state]
 
 
+def circumstances(run: Training) -> str:
+    """What happened around a run, in a line: "on CPU · cut off once, went on by itself · stopped early"."""
+    times = {1: "once", 2: "twice"}.get(run.resumes, f"{run.resumes} times")
+    parts = [
+        f"on {run.device}" if run.device else "",
+        f"cut off {times}, went on by itself" if run.resumes else "",
+        "stopped early" if run.stopped_early else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
 def share_done(progress: TrainingProgress) -> float:
     """How much of the training is done, in [0, 1], counted in batches."""
     if progress.phase is TrainingPhase.EVALUATING:

@@ -1,4 +1,4 @@
-"""TrainingService: starts, lists, follows and cancels runs."""
+"""TrainingService: starts, lists, follows, stops and cancels runs."""
 
 from __future__ import annotations
 
@@ -108,6 +108,13 @@ class TrainingServicer(training_pb2_grpc.TrainingServiceServicer):
         """End a run that waits or trains."""
         run = await asyncio.to_thread(self._trainings.cancel, request.training_id)
         return pb.CancelTrainingResponse(training=convert.training(run))
+
+    async def StopTraining(
+        self, request: pb.StopTrainingRequest, context: Context
+    ) -> pb.StopTrainingResponse:
+        """End a run that trains, and keep its best epoch."""
+        run = await asyncio.to_thread(self._trainings.stop, request.training_id)
+        return pb.StopTrainingResponse(training=convert.training(run))
 
     async def _next_change(self, changed: asyncio.Event) -> None:
         """Wait for a change. Raises ShuttingDown when the server goes down meanwhile."""

@@ -6,17 +6,17 @@ even by `kill -9`, the pipe closes and the child ends itself.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
-import sys
 import threading
 import traceback
 from typing import Any, TextIO
 
 from server.failures import explain
 from server.logs import set_up_logging
-from server.protocol import TrainingSpec
+from server.protocol import STOP, TrainingSpec
 from server.trainer.reporter import Reporter
 
 # Predictions take the processor from a training, never the other way round.
@@ -26,8 +26,13 @@ NICENESS = 10
 def main() -> int:
     """Train as told. Returns 0 after `done`, 1 after `failed`."""
     events = _keep_stdout_for_events()
-    spec = TrainingSpec.from_json(json.loads(sys.stdin.readline()))
-    threading.Thread(target=_end_with_stdin, name="stdin-watch", daemon=True).start()
+    # Unbuffered: a thread that waits in sys.stdin would hold its lock when the interpreter shuts down.
+    commands = io.FileIO(0, closefd=False)
+    spec = TrainingSpec.from_json(json.loads(commands.readline()))
+    stop = threading.Event()
+    if spec.stop_early:
+        stop.set()
+    threading.Thread(target=_obey, args=(commands, stop), name="commands", daemon=True).start()
     os.nice(NICENESS)
     set_up_logging("info")
     sending = threading.Lock()
@@ -38,11 +43,11 @@ def main() -> int:
             events.flush()
 
     try:
-        with Reporter(send, spec.options.epochs) as reporter:
+        with Reporter(send, spec.options.epochs, spec.elapsed_s) as reporter:
             # TensorFlow takes seconds to import: only now, when progress is being told already.
             from server.trainer.run import train
 
-            train(spec, reporter)
+            train(spec, reporter, stop)
     except Exception as error:
         traceback.print_exc()
         send("failed", {"reason": explain(error)})
@@ -58,10 +63,11 @@ def _keep_stdout_for_events() -> TextIO:
     return events
 
 
-def _end_with_stdin() -> None:
-    # Not through sys.stdin: a thread that waits in it would hold its lock when the interpreter shuts down.
-    while os.read(0, 4096):
-        pass
+def _obey(commands: io.FileIO, stop: threading.Event) -> None:
+    """Set `stop` when told to; end the program when nobody is left to tell anything."""
+    while line := commands.readline():
+        if json.loads(line) == STOP:
+            stop.set()
     # At once, in whatever step the main thread is: nobody is left to hear about a tidy ending.
     os._exit(1)
 

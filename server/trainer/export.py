@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 from pathlib import Path
 
 import keras
@@ -17,6 +19,13 @@ TOLERANCE = 1e-4
 
 class ExportMismatch(Exception):
     """The artifact does not answer as the network does."""
+
+
+def import_exporter() -> None:
+    """Import what `export` needs and nothing before it does; for a thread, while the network learns."""
+    # Whatever is wrong with it, `export` will say so.
+    with contextlib.suppress(ImportError):
+        importlib.import_module("tf2onnx")
 
 
 def export(model: keras.Model, staging: Path, images: np.ndarray, threads: int) -> Engine:

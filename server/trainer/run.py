@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
+import threading
 from datetime import UTC, datetime
 from importlib import metadata
+from typing import Any
 
 import cv2
 import keras
@@ -19,30 +22,58 @@ from server.inference import Engine
 from server.metrics import measure
 from server.models import Provenance, write_version
 from server.protocol import EpochMetrics, Phase, TrainingSpec
-from server.recipes import RECIPES
-from server.trainer.export import export
+from server.recipes import RECIPES, Architecture, Recipe
+from server.trainer.checkpoint import Checkpoints
+from server.trainer.export import export, import_exporter
 from server.trainer.loop import fit
+from server.trainer.passes import learning_rates
 from server.trainer.reporter import Reporter
+from server.trainer.summaries import Summaries
 
 MEASURED_AT_ONCE = 500
 COMPARED_IMAGES = 64
+# To export a network and to read 10,000 test images with it, on two cores.
+EVALUATING_S = {Architecture.MLP: 1.0, Architecture.CNN: 4.0}
 
 
-def train(spec: TrainingSpec, reporter: Reporter, command: str = "") -> None:
+def train(
+    spec: TrainingSpec, reporter: Reporter, stop: threading.Event | None = None, command: str = ""
+) -> None:
     """Train as `spec` says and complete its staging folder; `command` goes into the provenance.
 
-    Raises TrainingDiverged, ExportMismatch, DatasetUnavailable, OSError, and what Keras raises.
+    Once `stop` is set it ends early, with the best epoch so far. Raises TrainingDiverged, ExportMismatch,
+    DatasetUnavailable, OSError, and what Keras raises.
     """
-    threads = use_cores()
+    threads, device = use_cores(), use_device()
+    libraries = library_versions()
+    reporter.on(device, libraries)
     recipe = RECIPES[spec.recipe]
     data = Data.open(spec.datasets)
     split = data.split(recipe.uses_all_data)
     # Weights, dropout and the order of the digits all follow from the seed.
     keras.utils.set_random_seed(spec.options.seed)
     model = networks.build(spec.options)
+    checkpoints = None
+    if spec.checkpoints is not None:
+        checkpoints = Checkpoints(spec.checkpoints, _fingerprint(spec, data))
+    reporter.expect_evaluating(EVALUATING_S[spec.options.architecture])
+    # Half a second that the export need not take.
+    threading.Thread(target=import_exporter, name="exporter", daemon=True).start()
 
+    summaries = _summaries(spec, recipe, len(split.train))
+    reporter.observe(summaries.progress)
     reporter.enter(Phase.TRAINING)
-    kept = fit(model, split.train, split.validation, spec.options, recipe.schedule, reporter)
+    kept = fit(
+        model,
+        split.train,
+        split.validation,
+        spec.options,
+        recipe.schedule,
+        reporter,
+        checkpoints=checkpoints,
+        stop=stop,
+        on_epoch=lambda metrics, answers: summaries.epoch(metrics, split.validation, answers),
+    )
 
     reporter.enter(Phase.EVALUATING)
     engine = export(model, spec.staging, split.train.images[:COMPARED_IMAGES], threads)
@@ -62,10 +93,27 @@ def train(spec: TrainingSpec, reporter: Reporter, command: str = "") -> None:
         validation_images=0 if split.validation is None else len(split.validation),
         validation_accuracy=kept.validation_accuracy,
         test_dataset=split.test_dataset,
-        libraries=library_versions(),
+        libraries=libraries,
         parameters=model.count_params(),
     )
-    write_version(spec.staging, provenance, measure(probabilities, split.test.labels), probabilities)
+    metrics = measure(probabilities, split.test.labels)
+    write_version(spec.staging, provenance, metrics, probabilities)
+    summaries.result(metrics, split.test, probabilities, kept.validation_accuracy)
+    summaries.close()
+
+
+def _summaries(spec: TrainingSpec, recipe: Recipe, images: int) -> Summaries:
+    """TensorBoard's logs of a training on so many images."""
+    options = spec.options
+    batches = math.ceil(images / options.batch_size)
+    rates = learning_rates(options.learning_rate, recipe.schedule, batches * options.epochs)
+    return Summaries(
+        spec.tensorboard,
+        spec.recipe,
+        options,
+        batches,
+        lambda step: float(rates(step)) if callable(rates) else rates,
+    )
 
 
 def use_cores() -> int:
@@ -81,6 +129,16 @@ def use_cores() -> int:
     # Augmentation has a thread of its own; threads within its tiny images would only cost.
     cv2.setNumThreads(1)
     return threads
+
+
+def use_device() -> str:
+    """The name of the device that TensorFlow trains on by itself: a GPU's where it sees one, else "CPU"."""
+    for gpu in tf.config.list_physical_devices("GPU"):
+        # Others may want some of its memory: take what is needed, not all there is.
+        tf.config.experimental.set_memory_growth(gpu, True)
+    for gpu in tf.config.list_physical_devices("GPU")[:1]:
+        return str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name))
+    return "CPU"
 
 
 def read_all(engine: Engine, images: np.ndarray) -> np.ndarray:
@@ -100,6 +158,11 @@ def library_versions() -> dict[str, str]:
         # Not imported before the export: the first step comes sooner.
         "tf2onnx": metadata.version("tf2onnx"),
     }
+
+
+def _fingerprint(spec: TrainingSpec, data: Data) -> dict[str, Any]:
+    """What a checkpoint must share with the training that goes on from it."""
+    return {"recipe": spec.recipe, "options": spec.options.to_json(), "data": data.source.sha256}
 
 
 def _describe(spec: TrainingSpec, kept: EpochMetrics) -> str:

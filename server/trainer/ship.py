@@ -19,12 +19,11 @@ from server.datasets.prepare import prepare
 from server.errors import DigitsError
 from server.models.version import read_version
 from server.protocol import TrainingSpec
-from server.recipes import resolve
+from server.recipes import RECIPES, resolve
 from server.trainer.reporter import Reporter
 from server.trainer.run import train
 
-RECIPE = "cnn"
-EPOCHS = 20
+RECIPE = "cnn-best"
 SEED = 1
 
 
@@ -32,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Train and write the folder. Exit code 0, or 2 with a line on standard error for wrong arguments."""
     parser = argparse.ArgumentParser(prog="python -m server.trainer.ship", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="the version folder to write or replace")
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--epochs", type=int, default=RECIPES[RECIPE].defaults.epochs)
     parser.add_argument("--seed", type=int, default=SEED)
     chosen = parser.parse_args(arguments)
     try:
@@ -58,7 +57,7 @@ def ship(out: Path, mnist: Path, epochs: int, seed: int) -> None:
             training_id="", recipe=RECIPE, options=options, datasets=datasets, staging=staging
         )
         with Reporter(_say, epochs) as reporter:
-            train(spec, reporter, f"python -m server.trainer.ship --epochs {epochs} --seed {seed}")
+            train(spec, reporter, command=f"python -m server.trainer.ship --epochs {epochs} --seed {seed}")
         shutil.rmtree(out, ignore_errors=True)
         staging.rename(out)
     version = read_version(out, version=0)

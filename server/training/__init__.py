@@ -2,6 +2,18 @@
 
 from server.protocol import EpochMetrics, Phase, Progress
 from server.training.run import TrainingRun, TrainingState
+from server.training.supervision import MAX_RESUMES
 from server.training.trainings import MAX_WAITING, Trainings
+from server.training.watchdog import Patience
 
-__all__ = ["MAX_WAITING", "EpochMetrics", "Phase", "Progress", "TrainingRun", "TrainingState", "Trainings"]
+__all__ = [
+    "MAX_RESUMES",
+    "MAX_WAITING",
+    "EpochMetrics",
+    "Patience",
+    "Phase",
+    "Progress",
+    "TrainingRun",
+    "TrainingState",
+    "Trainings",
+]

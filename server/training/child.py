@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import server
-from server.protocol import TrainingSpec
+from server.failures import explain
+from server.protocol import STOP, TrainingSpec
 
 log = logging.getLogger(__name__)
 
@@ -26,16 +27,23 @@ TERMINATE_S = 1.0
 PASSED_ON = ("PATH", "HOME", "TMPDIR", "LANG", "TZ", "LD_LIBRARY_PATH")
 PASSED_ON_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "XLA_", "TF_")
 
+# How a program ends that somebody or the system ended: it can go on where it was.
+CUT_OFF = tuple(-number for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+OUT_OF_MEMORY = ("bad_alloc", "Cannot allocate memory", "out of memory", "Out of memory")
+
 SIGNALS = {
     signal.SIGKILL: (
         "was killed (SIGKILL): by somebody, or by the system because memory ran out; "
         "start again, with a smaller batch size if memory is short"
     ),
     signal.SIGTERM: "was told to end (SIGTERM) by somebody; start again",
-    signal.SIGSEGV: "ended by a memory fault (SIGSEGV)",
-    signal.SIGBUS: "ended by a bus error (SIGBUS): disk or memory may be full",
+    signal.SIGSEGV: (
+        "ended by a memory fault (SIGSEGV), as a library may when memory runs out; "
+        "start again, with a smaller batch size if memory is short"
+    ),
+    signal.SIGBUS: "ended by a bus error (SIGBUS): disk or memory may be full; free some and start again",
     signal.SIGILL: "ended by an instruction this processor does not know (SIGILL): TensorFlow needs AVX",
-    signal.SIGABRT: "ended by a fault in a library (SIGABRT)",
+    signal.SIGABRT: "ended by a fault in a library (SIGABRT); the run's log may tell more",
 }
 
 
@@ -79,6 +87,13 @@ class TrainingChild:
                 # A child that was killed in the middle of a line.
                 log.warning("half a line from the training child", extra={"line": repr(line[:200])})
 
+    def end_early(self) -> None:
+        """Ask the child to finish with its best epoch so far. Returns at once."""
+        with contextlib.suppress(BrokenPipeError, ValueError):  # Dead, or done and closed: nothing to end.
+            assert self._process.stdin is not None
+            self._process.stdin.write(json.dumps(STOP).encode() + b"\n")
+            self._process.stdin.flush()
+
     def stop(self) -> None:
         """End the child at once: ask, and kill when it does not listen. Returns when it is gone."""
         if self._process.poll() is None:
@@ -89,6 +104,11 @@ class TrainingChild:
             self._process.kill()
             self._process.wait()
 
+    @property
+    def was_cut_off(self) -> bool:
+        """Whether the child, which has ended, was ended from outside, not by a fault of its own."""
+        return self._process.returncode in CUT_OFF
+
     def wait(self) -> str:
         """Wait for the child to end. Empty when it ended well, else how it ended, as a sentence."""
         code = self._process.wait()
@@ -96,7 +116,13 @@ class TrainingChild:
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
-        return "" if code == 0 else f"the training program {_ending(code)}{self._last_words(code)}"
+        if code == 0:
+            return ""
+        last_words = self._last_words(code)
+        # C++ ends the program when memory runs out, Python's own MemoryError is told as an event.
+        if any(word in last_words for word in OUT_OF_MEMORY):
+            return explain(MemoryError())
+        return f"the training program {_ending(code)}{last_words}"
 
     def _last_words(self, code: int) -> str:
         """The last line of the child's log, where it has to do with the end."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -52,6 +52,14 @@ class TrainingRun:
     """Why it failed and what to do, a sentence; empty unless it failed."""
     data_source: DataSource | None = None
     """What it trains on; None before it began."""
+    stopped_early: bool = False
+    """Whether it was asked to end before its last epoch and to keep the best one."""
+    resumes: int = 0
+    """How often it went on after something had cut it off."""
+    device: str = ""
+    """What it trained on: "CPU", or the name of a GPU; empty before that is known."""
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    """Name -> version of what it trained with; empty before that is known."""
     queue_position: int = 0
     """Place among those that wait, from 1; 0 when it does not wait. Not stored."""
 
@@ -72,6 +80,10 @@ class TrainingRun:
             "model_version": self.model_version,
             "failure_reason": self.failure_reason,
             "data_source": self.data_source.to_json() if self.data_source else None,
+            "stopped_early": self.stopped_early,
+            "resumes": self.resumes,
+            "device": self.device,
+            "libraries": dict(self.libraries),
         }
 
     @classmethod
@@ -85,5 +97,6 @@ class TrainingRun:
             progress=Progress.from_json(progress) if (progress := values.pop("progress")) else None,
             history=tuple(EpochMetrics(**epoch) for epoch in values.pop("history")),
             data_source=DataSource.from_json(source) if (source := values.pop("data_source")) else None,
+            libraries=values.pop("libraries") or {},
             **values,
         )

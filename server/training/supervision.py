@@ -17,11 +17,14 @@ from server.failures import explain
 from server.models import ModelStore
 from server.protocol import EpochMetrics, Phase, Progress, TrainingSpec
 from server.training.child import TrainingChild
+from server.training.folders import RunFolders
 from server.training.run import TrainingRun, TrainingState
+from server.training.watchdog import Patience, Watchdog
 
 log = logging.getLogger(__name__)
 
-INTERRUPTED = "the server stopped while it ran; start it again"
+# A run that is cut off again and again may be the cause itself, as one is that takes all memory.
+MAX_RESUMES = 2
 
 
 class _Stopped(Exception):
@@ -32,15 +35,20 @@ class _ChildFailed(Exception):
     """The child ended without a version; the message says why."""
 
 
+class _CutOff(Exception):
+    """The child was ended from outside; the message says how. The run can go on."""
+
+
 class Supervision:
-    """Sees one run through. `run` on one thread; `cancel` and `interrupt` from any."""
+    """Sees one run through. `run` on one thread; `cancel`, `end_early` and `interrupt` from any."""
 
     def __init__(
         self,
         run: TrainingRun,
         store: ModelStore,
         data: DataPreparation,
-        logs: Path,
+        folders: RunFolders,
+        patience: Patience,
         on_version: Callable[[int, bool], None],
         update: Callable[[TrainingRun, bool], None],
     ) -> None:
@@ -48,11 +56,15 @@ class Supervision:
         self._run = run
         self._store = store
         self._data = data
-        self._log_file = logs / f"{run.training_id}.log"
+        self._folders = folders
+        self._patience = patience
         self._on_version = on_version
         self._update = update
         self._lock = threading.Lock()
+        # Held while the run changes and that is told: `end_early` comes on another thread than the events.
+        self._changing = threading.Lock()
         self._child: TrainingChild | None = None
+        self._staging: Path | None = None
         self._stopped = threading.Event()
         self._is_cancelled = False
         # From here on the version is being put in place: too late to stop.
@@ -64,21 +76,20 @@ class Supervision:
         return self._run.training_id
 
     def run(self) -> TrainingRun:
-        """Train, put the version in place, and return the run as it ended. A fault is a failed run."""
-        now = datetime.now(UTC)
-        starting = Progress(phase=Phase.STARTING, epochs=self._run.options.epochs)
-        self._change(is_milestone=True, state=TrainingState.RUNNING, started=now, progress=starting)
-        staging: Path | None = None
+        """Train, put the version in place, and return the run as it ended. A fault is a failed run.
+
+        A run that `interrupt` cut off comes back as it is, still running: the next server goes on with it.
+        """
+        started = self._run.started or datetime.now(UTC)
+        self._change(
+            is_milestone=True, state=TrainingState.RUNNING, started=started, progress=self._starting()
+        )
         try:
             data = self._wait_for_data()
             self._change(is_milestone=True, data_source=data.source)
-            staging = self._store.staging(self.training_id)
-            self._train(staging)
-            return self._put_in_place(staging)
+            return self._put_in_place(self._train_to_the_end())
         except _Stopped:
-            if self._is_cancelled:
-                return self._ended(TrainingState.CANCELLED)
-            return self._ended(TrainingState.FAILED, failure_reason=INTERRUPTED)
+            return self._ended(TrainingState.CANCELLED) if self._is_cancelled else self._run
         except _ChildFailed as failure:
             log.warning("training failed", extra={"training_id": self.training_id, "reason": str(failure)})
             return self._ended(TrainingState.FAILED, failure_reason=str(failure))
@@ -86,15 +97,27 @@ class Supervision:
             log.exception("training failed", extra={"training_id": self.training_id})
             return self._ended(TrainingState.FAILED, failure_reason=explain(error))
         finally:
-            if staging is not None:
-                shutil.rmtree(staging, ignore_errors=True)  # Gone already when it has become a version.
+            if self._staging is not None:
+                shutil.rmtree(self._staging, ignore_errors=True)  # Gone already when it became a version.
 
     def cancel(self) -> bool:
         """End the run as cancelled. False when it is too late: its version is being put in place."""
         return self._stop(is_cancelled=True)
 
+    def end_early(self) -> bool:
+        """Have the run end with its best epoch so far. Returns at once; False when that is too late."""
+        with self._lock:
+            if self._is_complete or self._stopped.is_set():
+                return False
+            child = self._child
+            # A child that has yet to be started is told at its start.
+            self._change(is_milestone=True, stopped_early=True)
+        if child is not None:
+            child.end_early()
+        return True
+
     def interrupt(self) -> None:
-        """End the run as failed, because the server goes down; what is complete is put in place first."""
+        """End the child, because the server goes down; what is complete is put in place first."""
         self._stop(is_cancelled=False)
 
     def _stop(self, is_cancelled: bool) -> bool:
@@ -117,40 +140,87 @@ class Supervision:
                 self._stopped.wait(0.2)
         raise _Stopped
 
-    def _train(self, staging: Path) -> None:
-        """Run the child until `staging` holds a whole version. Raises _Stopped, _ChildFailed, OSError."""
-        spec = TrainingSpec(
+    def _train_to_the_end(self) -> Path:
+        """Run children until one has made a whole version; returns its folder.
+
+        Raises _Stopped, _ChildFailed, OSError.
+        """
+        while True:
+            try:
+                return self._train()
+            except _CutOff as cut:
+                if self._run.resumes >= MAX_RESUMES:
+                    raise _ChildFailed(f"{cut}; it had gone on by itself {MAX_RESUMES} times") from None
+                log.warning("training cut off", extra={"training_id": self.training_id, "reason": str(cut)})
+                self._change(is_milestone=True, resumes=self._run.resumes + 1, progress=self._starting())
+
+    def _train(self) -> Path:
+        """Run one child. Raises what `_train_to_the_end` does, and _CutOff."""
+        with self._lock:
+            if self._stopped.is_set():
+                raise _Stopped
+            self._staging = staging = self._store.staging(self.training_id)
+            self._child = child = TrainingChild(self._spec(staging), self._folders.log_file(self.training_id))
+        log.info("training started", extra={"training_id": self.training_id, "pid": child.pid})
+        hung: list[str] = []
+
+        def end_hanging(limit_s: float) -> None:
+            hung.append(
+                f"the training made no progress for {limit_s:g} s and was ended: the machine is overloaded, "
+                "or a library hangs; start again, and when that does not help look into the run's log"
+            )
+            child.stop()
+
+        watchdog = Watchdog(self._patience, end_hanging)
+        try:
+            reason, is_done = self._follow(child, watchdog)
+            ending = child.wait()
+        finally:
+            watchdog.close()
+        if self._stopped.is_set():
+            raise _Stopped
+        if hung:
+            raise _ChildFailed(hung[0])
+        if ending and not reason and child.was_cut_off:
+            raise _CutOff(ending)
+        if reason or ending or not is_done:
+            raise _ChildFailed(reason or ending or "the training program ended without a result; start again")
+        return staging
+
+    def _spec(self, staging: Path) -> TrainingSpec:
+        return TrainingSpec(
             training_id=self.training_id,
             recipe=self._run.recipe,
             options=self._run.options,
             datasets=self._data.root,
             staging=staging,
+            checkpoints=self._folders.checkpoints(self.training_id),
+            tensorboard=self._folders.tensorboard(self.training_id),
+            stop_early=self._run.stopped_early,
+            elapsed_s=self._run.progress.elapsed_s if self._run.progress else 0.0,
         )
-        with self._lock:
-            if self._stopped.is_set():
-                raise _Stopped
-            self._child = child = TrainingChild(spec, self._log_file)
-        log.info("training started", extra={"training_id": self.training_id, "pid": child.pid})
+
+    def _follow(self, child: TrainingChild, watchdog: Watchdog) -> tuple[str, bool]:
+        """Note what the child tells until it ends: why it failed, if it did, and whether it was done."""
         reason, is_done = "", False
         for event in child.events():
-            kind = event.pop("event")
-            if kind == "failed":
-                reason = event["reason"]
-            elif kind == "done":
-                is_done = True
-            else:
-                self._note(kind, event)
-        ending = child.wait()
-        if self._stopped.is_set():
-            raise _Stopped
-        if reason or ending or not is_done:
-            raise _ChildFailed(reason or ending or "the training program ended without a result; start again")
-
-    def _note(self, kind: str, values: dict[str, Any]) -> None:
-        if kind == "epoch":
-            self._change(is_milestone=True, history=(*self._run.history, EpochMetrics(**values)))
-        else:
-            self._change(is_milestone=False, progress=Progress.from_json(values))
+            match event.pop("event"):
+                case "failed":
+                    reason = event["reason"]
+                case "done":
+                    is_done = True
+                case "environment":
+                    self._change(is_milestone=True, **event)
+                case "history":
+                    history = tuple(EpochMetrics(**metrics) for metrics in event["history"])
+                    self._change(is_milestone=True, history=history)
+                case "epoch":
+                    self._change(is_milestone=True, history=(*self._run.history, EpochMetrics(**event)))
+                case "progress":
+                    progress = Progress.from_json(event)
+                    watchdog.note(progress)
+                    self._change(is_milestone=False, progress=progress)
+        return reason, is_done
 
     def _put_in_place(self, staging: Path) -> TrainingRun:
         with self._lock:
@@ -167,7 +237,18 @@ class Supervision:
             raise _ChildFailed(
                 f"version {version} was made, but could not be put to use: {explain(error)}"
             ) from error
-        return self._ended(TrainingState.SUCCEEDED, model_version=version)
+        # Asked for in the last epoch, it changed nothing.
+        stopped_early = self._run.stopped_early and len(self._run.history) < self._run.options.epochs
+        return self._ended(TrainingState.SUCCEEDED, model_version=version, stopped_early=stopped_early)
+
+    def _starting(self) -> Progress:
+        """The progress of an attempt that begins; what earlier ones took counts on."""
+        before = self._run.progress
+        return Progress(
+            phase=Phase.STARTING,
+            epochs=self._run.options.epochs,
+            elapsed_s=before.elapsed_s if before else 0.0,
+        )
 
     def _ended(self, state: TrainingState, **changes: Any) -> TrainingRun:
         progress = self._run.progress
@@ -176,5 +257,6 @@ class Supervision:
         return replace(self._run, state=state, ended=datetime.now(UTC), progress=progress, **changes)
 
     def _change(self, is_milestone: bool, **changes: Any) -> None:
-        self._run = replace(self._run, **changes)
-        self._update(self._run, is_milestone)
+        with self._changing:
+            self._run = replace(self._run, **changes)
+            self._update(self._run, is_milestone)

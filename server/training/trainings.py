@@ -10,23 +10,35 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from server.datasets import DataPreparation
-from server.errors import ShuttingDown, TrainingFinished, TrainingNotFound, TrainingQueueFull
+from server.errors import (
+    ShuttingDown,
+    TrainingFinished,
+    TrainingNotFound,
+    TrainingQueueFull,
+    TrainingWaiting,
+)
 from server.models import ModelStore
 from server.recipes import resolve
+from server.training.folders import RunFolders
 from server.training.run import TrainingRun, TrainingState
-from server.training.supervision import INTERRUPTED, Supervision
+from server.training.supervision import MAX_RESUMES, Supervision
 from server.training.table import TrainingTable
+from server.training.watchdog import Patience
 
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 8
 # How long a cancel waits for its run to be gone: what the child is given to end, and some time to clear up.
 CANCEL_S = 1.9
+INTERRUPTED = (
+    f"the server stopped while it ran, after it had gone on by itself {MAX_RESUMES} times; start it again"
+)
 
 Subscriber = Callable[[str], None]
 
@@ -39,18 +51,21 @@ class Trainings:
         database: Engine,
         store: ModelStore,
         data: DataPreparation,
-        logs: Path,
+        folder: Path,
         on_version: Callable[[int, bool], None],
+        patience: Patience | None = None,
     ) -> None:
-        """Take up the runs that an earlier server left: those that waited go on, one that ran has failed.
+        """Take up the runs that an earlier server left: one that ran goes on first, then those that waited.
 
-        `logs` is the folder for the children's output. `on_version(version, deploy)` is called, on the
-        thread that supervises, once a run's version is in the store; the run has succeeded when it returns.
+        `folder` is the data directory: the children's logs, checkpoints and TensorBoard's logs go there.
+        `on_version(version, deploy)` is called once a run's version is in the store, on the thread that
+        supervises; the run has succeeded when it returns.
         """
         self._table = TrainingTable(database)
         self._store = store
         self._data = data
-        self._logs = logs
+        self._folders = RunFolders(folder)
+        self._patience = patience or Patience()
         self._on_version = on_version
         self._changed = threading.Condition()
         self._subscribers: list[Subscriber] = []
@@ -127,18 +142,33 @@ class Trainings:
             supervision = self._current
             if is_waiting := training_id in self._waiting:
                 self._waiting.remove(training_id)
-                self._retire(
-                    replace(run, state=TrainingState.CANCELLED, ended=datetime.now(UTC), queue_position=0)
-                )
+                self._retire(replace(_ended(run, TrainingState.CANCELLED), queue_position=0))
                 moved_up = tuple(self._waiting)
         if is_waiting:
             self._tell(training_id, *moved_up)
             return self.get(training_id)
         if supervision is None or supervision.training_id != training_id or not supervision.cancel():
-            raise _finished(run)
+            raise _finished(run, "cancel")
         with self._changed:
             self._changed.wait_for(lambda: self.get(training_id).state.is_final, timeout=CANCEL_S)
             return self.get(training_id)
+
+    def stop(self, training_id: str) -> TrainingRun:
+        """Have a run that trains end with its best epoch so far, and return it at once, still running.
+
+        The first epoch is finished in any case. Raises TrainingNotFound, TrainingWaiting, or TrainingFinished
+        when the run has ended, or is complete and being put in place.
+        """
+        with self._changed:
+            run = self.get(training_id)
+            supervision = self._current
+            if training_id in self._waiting:
+                raise TrainingWaiting(training_id)
+        # Without the lock: the run tells its change under one of its own.
+        if supervision is None or supervision.training_id != training_id or not supervision.end_early():
+            raise _finished(run, "stop")
+        log.info("training told to end early", extra={"training_id": training_id})
+        return self.get(training_id)
 
     def subscribe(self, callback: Subscriber) -> Callable[[], None]:
         """Call `callback(training_id)` at each change of a run, from whichever thread; returns what ends
@@ -157,7 +187,7 @@ class Trainings:
         return unsubscribe
 
     def close(self) -> None:
-        """End the child and the supervising thread. What waits, waits for the next server."""
+        """End the child and the supervising thread. What trains or waits goes on with the next server."""
         with self._changed:
             self._is_closing = True
             supervision = self._current
@@ -167,14 +197,39 @@ class Trainings:
         self._worker.join()
 
     def _take_up(self) -> None:
+        interrupted: list[TrainingRun] = []
         for run in self._table.in_state(TrainingState.RUNNING):
-            ended = replace(
-                run, state=TrainingState.FAILED, ended=datetime.now(UTC), failure_reason=INTERRUPTED
-            )
-            self._table.update(ended)
-        for run in self._table.in_state(TrainingState.QUEUED):
+            if version := self._made_by(run.training_id):
+                self._take_over(run, version)
+            elif run.resumes >= MAX_RESUMES:
+                self._table.update(_ended(run, TrainingState.FAILED, failure_reason=INTERRUPTED))
+            else:
+                # In front of those that wait: it was before them.
+                run = replace(run, state=TrainingState.QUEUED, resumes=run.resumes + 1)
+                self._table.update(run)
+                interrupted.append(run)
+        waiting = [
+            run
+            for run in self._table.in_state(TrainingState.QUEUED)
+            if run.training_id not in {each.training_id for each in interrupted}
+        ]
+        for run in (*interrupted, *waiting):
             self._live[run.training_id] = run
             self._waiting.append(run.training_id)
+        self._folders.clean_checkpoints(live=self._live)
+
+    def _made_by(self, training_id: str) -> int | None:
+        """The version that a run has made, if it has."""
+        made = (version.version for version in self._store.list() if version.training_id == training_id)
+        return next(made, None)
+
+    def _take_over(self, run: TrainingRun, version: int) -> None:
+        """A version was put in place, and its run cut off before that was noted."""
+        try:
+            self._on_version(version, run.deploy_when_done)
+        except Exception:
+            log.exception("version not taken up", extra={"model_version": version})
+        self._table.update(_ended(run, TrainingState.SUCCEEDED, model_version=version))
 
     def _work(self) -> None:
         """Train what waits, one after the other, until `close`."""
@@ -185,13 +240,22 @@ class Trainings:
                     return
                 run = self._live[self._waiting.popleft()]
                 self._current = Supervision(
-                    run, self._store, self._data, self._logs, self._on_version, self._update
+                    run,
+                    self._store,
+                    self._data,
+                    self._folders,
+                    self._patience,
+                    self._on_version,
+                    self._update,
                 )
                 moved_up = tuple(self._waiting)
             self._tell(*moved_up)
             ended = self._current.run()
             with self._changed:
-                self._retire(ended)
+                if ended.state.is_final:
+                    self._retire(ended)
+                else:
+                    self._save(ended)  # The server goes down; the next one goes on with it.
                 self._current = None
                 self._changed.notify_all()
             log.info("training ended", extra={"training_id": ended.training_id, "state": ended.state.value})
@@ -210,6 +274,7 @@ class Trainings:
     def _retire(self, run: TrainingRun) -> None:
         """Note how a run ended."""
         self._live[run.training_id] = run
+        self._folders.forget_checkpoints(run.training_id)
         if self._save(run):
             del self._live[run.training_id]
 
@@ -241,14 +306,18 @@ class Trainings:
                     log.exception("a subscriber failed", extra={"training_id": training_id})
 
 
-def _finished(run: TrainingRun) -> TrainingFinished:
+def _ended(run: TrainingRun, state: TrainingState, **changes: Any) -> TrainingRun:
+    return replace(run, state=state, ended=datetime.now(UTC), **changes)
+
+
+def _finished(run: TrainingRun, verb: str) -> TrainingFinished:
     state = (
         "is complete and being put in place"
         if run.state is TrainingState.RUNNING
         else f"has {_PAST[run.state]}"
     )
     return TrainingFinished(
-        f"training_id: the training {run.training_id} {state}; there is nothing left to cancel",
+        f"training_id: the training {run.training_id} {state}; there is nothing left to {verb}",
         training_id=run.training_id,
     )
 

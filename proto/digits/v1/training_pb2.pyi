@@ -359,7 +359,7 @@ class TrainingProgress(_message.Message):
     validation_accuracy: _builtins.float
     """Validation accuracy after the last finished epoch, in [0, 1]. Not set before, or without validation data."""
     elapsed_s: _builtins.float
-    """Seconds since the run started."""
+    """Seconds since the run started, without the time between being cut off and going on."""
     remaining_s: _builtins.float
     """Estimated seconds until it is done. Not set while nothing is known."""
     images_per_s: _builtins.float
@@ -454,6 +454,26 @@ class Training(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LibrariesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     TRAINING_ID_FIELD_NUMBER: _builtins.int
     RECIPE_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
@@ -468,6 +488,10 @@ class Training(_message.Message):
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     FAILURE_REASON_FIELD_NUMBER: _builtins.int
     DATA_SOURCE_FIELD_NUMBER: _builtins.int
+    STOPPED_EARLY_FIELD_NUMBER: _builtins.int
+    RESUMES_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    LIBRARIES_FIELD_NUMBER: _builtins.int
     training_id: _builtins.str
     """Its id, given by the server."""
     recipe: _builtins.str
@@ -482,6 +506,12 @@ class Training(_message.Message):
     """The resulting version. 0 unless it succeeded."""
     failure_reason: _builtins.str
     """Why it failed, and what to do, in a sentence. Empty unless it failed."""
+    stopped_early: _builtins.bool
+    """Whether StopTraining ended it before its last epoch. Set from the moment it was asked for."""
+    resumes: _builtins.int
+    """How often it was cut off and went on by itself: 0 to 2."""
+    device: _builtins.str
+    """What it trains on: "CPU", or the name of a GPU. Empty before it began."""
     @_builtins.property
     def options(self) -> Global___TrainingOptions:
         """Its options, all set."""
@@ -510,6 +540,10 @@ class Training(_message.Message):
     def data_source(self) -> _dataset_pb2.DataSource:
         """The data it trains on. Not set before it began."""
 
+    @_builtins.property
+    def libraries(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What it trains with: library, such as "keras", to version. Empty before it began."""
+
     def __init__(
         self,
         *,
@@ -527,10 +561,14 @@ class Training(_message.Message):
         model_version: _builtins.int = ...,
         failure_reason: _builtins.str = ...,
         data_source: _dataset_pb2.DataSource | None = ...,
+        stopped_early: _builtins.bool = ...,
+        resumes: _builtins.int = ...,
+        device: _builtins.str = ...,
+        libraries: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "data_source", b"data_source", "end_time", b"end_time", "options", b"options", "progress", b"progress", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "data_source", b"data_source", "deploy_when_done", b"deploy_when_done", "end_time", b"end_time", "failure_reason", b"failure_reason", "history", b"history", "model_version", b"model_version", "options", b"options", "progress", b"progress", "queue_position", b"queue_position", "recipe", b"recipe", "start_time", b"start_time", "state", b"state", "training_id", b"training_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "data_source", b"data_source", "deploy_when_done", b"deploy_when_done", "device", b"device", "end_time", b"end_time", "failure_reason", b"failure_reason", "history", b"history", "libraries", b"libraries", "model_version", b"model_version", "options", b"options", "progress", b"progress", "queue_position", b"queue_position", "recipe", b"recipe", "resumes", b"resumes", "start_time", b"start_time", "state", b"state", "stopped_early", b"stopped_early", "training_id", b"training_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -815,6 +853,52 @@ class WatchTrainingResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchTrainingResponse: _TypeAlias = WatchTrainingResponse  # noqa: Y015
+
+@_typing.final
+class StopTrainingRequest(_message.Message):
+    """Asks to end a run early."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRAINING_ID_FIELD_NUMBER: _builtins.int
+    training_id: _builtins.str
+    """Its id. Required."""
+    def __init__(
+        self,
+        *,
+        training_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["training_id", b"training_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopTrainingRequest: _TypeAlias = StopTrainingRequest  # noqa: Y015
+
+@_typing.final
+class StopTrainingResponse(_message.Message):
+    """The run that ends early."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRAINING_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def training(self) -> Global___Training:
+        """The run, with `stopped_early` set."""
+
+    def __init__(
+        self,
+        *,
+        training: Global___Training | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["training", b"training"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["training", b"training"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopTrainingResponse: _TypeAlias = StopTrainingResponse  # noqa: Y015
 
 @_typing.final
 class CancelTrainingRequest(_message.Message):

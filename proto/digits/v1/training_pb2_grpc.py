@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class TrainingServiceStub:
-    """Starts training runs, tells how they go, and cancels them. One run trains at a time; up to eight wait in order.
+    """Starts training runs, tells how they go, stops and cancels them. One run trains at a time; up to eight wait in
+    order. A run that was cut off, because the server or its training program was killed or restarted, goes on by itself
+    after its last finished epoch, with the same result as if nothing had happened: at most twice, then it is FAILED.
     """
 
     def __init__(self, channel):
@@ -60,6 +62,11 @@ class TrainingServiceStub:
                 request_serializer=digits_dot_v1_dot_training__pb2.WatchTrainingRequest.SerializeToString,
                 response_deserializer=digits_dot_v1_dot_training__pb2.WatchTrainingResponse.FromString,
                 _registered_method=True)
+        self.StopTraining = channel.unary_unary(
+                '/digits.v1.TrainingService/StopTraining',
+                request_serializer=digits_dot_v1_dot_training__pb2.StopTrainingRequest.SerializeToString,
+                response_deserializer=digits_dot_v1_dot_training__pb2.StopTrainingResponse.FromString,
+                _registered_method=True)
         self.CancelTraining = channel.unary_unary(
                 '/digits.v1.TrainingService/CancelTraining',
                 request_serializer=digits_dot_v1_dot_training__pb2.CancelTrainingRequest.SerializeToString,
@@ -68,7 +75,9 @@ class TrainingServiceStub:
 
 
 class TrainingServiceServicer:
-    """Starts training runs, tells how they go, and cancels them. One run trains at a time; up to eight wait in order.
+    """Starts training runs, tells how they go, stops and cancels them. One run trains at a time; up to eight wait in
+    order. A run that was cut off, because the server or its training program was killed or restarted, goes on by itself
+    after its last finished epoch, with the same result as if nothing had happened: at most twice, then it is FAILED.
     """
 
     def ListRecipes(self, request, context):
@@ -111,6 +120,16 @@ class TrainingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StopTraining(self, request, context):
+        """Ends a run early and keeps its best epoch as a model version. Returns at once, with the run still RUNNING and
+        `stopped_early` set; it SUCCEEDS when the version is in place, some seconds later. The first epoch is finished in any
+        case, an epoch after it is dropped. To stop a run twice is no error.
+        Errors: NOT_FOUND; FAILED_PRECONDITION when it has ended already, or waits: CancelTraining takes it out of the queue.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CancelTraining(self, request, context):
         """Cancels a run that waits or trains; it ends within two seconds and leaves no model version.
         Errors: NOT_FOUND; FAILED_PRECONDITION when it has ended already.
@@ -147,6 +166,11 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     request_deserializer=digits_dot_v1_dot_training__pb2.WatchTrainingRequest.FromString,
                     response_serializer=digits_dot_v1_dot_training__pb2.WatchTrainingResponse.SerializeToString,
             ),
+            'StopTraining': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopTraining,
+                    request_deserializer=digits_dot_v1_dot_training__pb2.StopTrainingRequest.FromString,
+                    response_serializer=digits_dot_v1_dot_training__pb2.StopTrainingResponse.SerializeToString,
+            ),
             'CancelTraining': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelTraining,
                     request_deserializer=digits_dot_v1_dot_training__pb2.CancelTrainingRequest.FromString,
@@ -161,7 +185,9 @@ def add_TrainingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TrainingService:
-    """Starts training runs, tells how they go, and cancels them. One run trains at a time; up to eight wait in order.
+    """Starts training runs, tells how they go, stops and cancels them. One run trains at a time; up to eight wait in
+    order. A run that was cut off, because the server or its training program was killed or restarted, goes on by itself
+    after its last finished epoch, with the same result as if nothing had happened: at most twice, then it is FAILED.
     """
 
     @staticmethod
@@ -289,6 +315,33 @@ class TrainingService:
             '/digits.v1.TrainingService/WatchTraining',
             digits_dot_v1_dot_training__pb2.WatchTrainingRequest.SerializeToString,
             digits_dot_v1_dot_training__pb2.WatchTrainingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StopTraining(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/digits.v1.TrainingService/StopTraining',
+            digits_dot_v1_dot_training__pb2.StopTrainingRequest.SerializeToString,
+            digits_dot_v1_dot_training__pb2.StopTrainingResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TrainingServiceStub:
-    """Starts training runs, tells how they go, and cancels them. One run trains at a time; up to eight wait in order."""
+    """Starts training runs, tells how they go, stops and cancels them. One run trains at a time; up to eight wait in
+    order. A run that was cut off, because the server or its training program was killed or restarted, goes on by itself
+    after its last finished epoch, with the same result as if nothing had happened: at most twice, then it is FAILED.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -50,6 +53,12 @@ class TrainingServiceStub:
     """Follows a run: its present state at once, then a message at every change, about two a second while it trains.
     The stream ends by itself after the final state. Errors: NOT_FOUND.
     """
+    StopTraining: _grpc.UnaryUnaryMultiCallable[_training_pb2.StopTrainingRequest, _training_pb2.StopTrainingResponse]
+    """Ends a run early and keeps its best epoch as a model version. Returns at once, with the run still RUNNING and
+    `stopped_early` set; it SUCCEEDS when the version is in place, some seconds later. The first epoch is finished in any
+    case, an epoch after it is dropped. To stop a run twice is no error.
+    Errors: NOT_FOUND; FAILED_PRECONDITION when it has ended already, or waits: CancelTraining takes it out of the queue.
+    """
     CancelTraining: _grpc.UnaryUnaryMultiCallable[_training_pb2.CancelTrainingRequest, _training_pb2.CancelTrainingResponse]
     """Cancels a run that waits or trains; it ends within two seconds and leaves no model version.
     Errors: NOT_FOUND; FAILED_PRECONDITION when it has ended already.
@@ -57,7 +66,10 @@ class TrainingServiceStub:
 
 @_typing.type_check_only
 class TrainingServiceAsyncStub(TrainingServiceStub):
-    """Starts training runs, tells how they go, and cancels them. One run trains at a time; up to eight wait in order."""
+    """Starts training runs, tells how they go, stops and cancels them. One run trains at a time; up to eight wait in
+    order. A run that was cut off, because the server or its training program was killed or restarted, goes on by itself
+    after its last finished epoch, with the same result as if nothing had happened: at most twice, then it is FAILED.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListRecipes: _aio.UnaryUnaryMultiCallable[_training_pb2.ListRecipesRequest, _training_pb2.ListRecipesResponse]  # type: ignore[assignment]
@@ -77,13 +89,22 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     """Follows a run: its present state at once, then a message at every change, about two a second while it trains.
     The stream ends by itself after the final state. Errors: NOT_FOUND.
     """
+    StopTraining: _aio.UnaryUnaryMultiCallable[_training_pb2.StopTrainingRequest, _training_pb2.StopTrainingResponse]  # type: ignore[assignment]
+    """Ends a run early and keeps its best epoch as a model version. Returns at once, with the run still RUNNING and
+    `stopped_early` set; it SUCCEEDS when the version is in place, some seconds later. The first epoch is finished in any
+    case, an epoch after it is dropped. To stop a run twice is no error.
+    Errors: NOT_FOUND; FAILED_PRECONDITION when it has ended already, or waits: CancelTraining takes it out of the queue.
+    """
     CancelTraining: _aio.UnaryUnaryMultiCallable[_training_pb2.CancelTrainingRequest, _training_pb2.CancelTrainingResponse]  # type: ignore[assignment]
     """Cancels a run that waits or trains; it ends within two seconds and leaves no model version.
     Errors: NOT_FOUND; FAILED_PRECONDITION when it has ended already.
     """
 
 class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Starts training runs, tells how they go, and cancels them. One run trains at a time; up to eight wait in order."""
+    """Starts training runs, tells how they go, stops and cancels them. One run trains at a time; up to eight wait in
+    order. A run that was cut off, because the server or its training program was killed or restarted, goes on by itself
+    after its last finished epoch, with the same result as if nothing had happened: at most twice, then it is FAILED.
+    """
 
     @_abc_1.abstractmethod
     def ListRecipes(
@@ -130,6 +151,18 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_training_pb2.WatchTrainingResponse], _abc.AsyncIterator[_training_pb2.WatchTrainingResponse]]:
         """Follows a run: its present state at once, then a message at every change, about two a second while it trains.
         The stream ends by itself after the final state. Errors: NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def StopTraining(
+        self,
+        request: _training_pb2.StopTrainingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_pb2.StopTrainingResponse, _abc.Awaitable[_training_pb2.StopTrainingResponse]]:
+        """Ends a run early and keeps its best epoch as a model version. Returns at once, with the run still RUNNING and
+        `stopped_early` set; it SUCCEEDS when the version is in place, some seconds later. The first epoch is finished in any
+        case, an epoch after it is dropped. To stop a run twice is no error.
+        Errors: NOT_FOUND; FAILED_PRECONDITION when it has ended already, or waits: CancelTraining takes it out of the queue.
         """
 
     @_abc_1.abstractmethod

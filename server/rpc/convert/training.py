@@ -111,6 +111,10 @@ def training(run: TrainingRun) -> pb.Training:
         model_version=run.model_version or 0,
         failure_reason=run.failure_reason,
         data_source=data_source(run.data_source),
+        stopped_early=run.stopped_early,
+        resumes=run.resumes,
+        device=run.device,
+        libraries=dict(run.libraries),
     )
 
 

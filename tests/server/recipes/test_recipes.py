@@ -40,6 +40,19 @@ def test_the_classic_recipe_is_the_script_to_the_letter() -> None:
     }
 
 
+def test_the_fast_classic_is_the_same_network_and_keeps_digits_aside() -> None:
+    fast, classic = resolve("classic-fast", {}), resolve("classic", {})
+    chosen = ("architecture", "activation", "optimizer", "augmentation")
+    assert [getattr(fast, name) for name in chosen] == [getattr(classic, name) for name in chosen]
+    assert not RECIPES["classic-fast"].uses_all_data
+
+
+def test_the_best_cnn_differs_in_its_patience_only() -> None:
+    epochs = resolve("cnn-best", {}).epochs
+    assert epochs > resolve("cnn", {}).epochs
+    assert resolve("cnn", {"epochs": epochs}) == resolve("cnn-best", {})
+
+
 def test_the_cnn_recipe_keeps_digits_aside_to_choose_its_best_epoch() -> None:
     assert not RECIPES["cnn"].uses_all_data
     assert resolve("cnn", {}).augmentation is Augmentation.STANDARD
@@ -121,7 +134,7 @@ def test_an_unknown_recipe_is_refused_with_the_ones_there_are() -> None:
     with pytest.raises(InvalidOption) as refusal:
         resolve("lenet", {})
     assert refusal.value.field == "recipe"
-    assert refusal.value.description == "expected one of classic, cnn, got 'lenet'"
+    assert refusal.value.description == "expected one of classic, classic-fast, cnn, cnn-best, got 'lenet'"
 
 
 def test_options_survive_json() -> None:

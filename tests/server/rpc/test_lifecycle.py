@@ -108,9 +108,7 @@ def test_state_survives_a_kill(own_server: Any, stubs_of: Any, seven: Any) -> No
     assert stubs.model.ListModels(model_pb2.ListModelsRequest(), timeout=10) == models
 
 
-def test_a_run_that_a_kill_cut_off_is_told_as_failed_and_leaves_no_child(
-    own_server: Any, stubs_of: Any
-) -> None:
+def test_a_run_that_a_kill_cut_off_goes_on_with_another_child(own_server: Any, stubs_of: Any) -> None:
     stubs = stubs_of(own_server)
     run = _start_long(stubs)
     child = _child_of(own_server.pid)
@@ -120,18 +118,23 @@ def test_a_run_that_a_kill_cut_off_is_told_as_failed_and_leaves_no_child(
     while Path(f"/proc/{child}").exists():
         assert time.monotonic() < deadline, "the child outlived its server"
         time.sleep(0.05)
+    stubs = stubs_of(own_server)
     request = training_pb2.GetTrainingRequest(training_id=run)
-    training = stubs_of(own_server).training.GetTraining(request, timeout=10, wait_for_ready=True).training
-    assert training.state == training_pb2.TRAINING_STATE_FAILED
-    assert "server" in training.failure_reason
+    training = stubs.training.GetTraining(request, timeout=10, wait_for_ready=True).training
+    assert training.state in (training_pb2.TRAINING_STATE_QUEUED, training_pb2.TRAINING_STATE_RUNNING)
+    assert training.resumes == 1
+    assert _child_of(own_server.pid) != child
+    stubs.training.CancelTraining(training_pb2.CancelTrainingRequest(training_id=run), timeout=10)
 
 
-def test_sigterm_ends_watchers_and_the_child_and_exits_with_zero(own_server: Any, stubs_of: Any) -> None:
+def test_sigterm_ends_watchers_and_the_child_and_leaves_the_run_to_the_next_server(
+    own_server: Any, stubs_of: Any
+) -> None:
     stubs = stubs_of(own_server)
     run = _start_long(stubs)
     child = _child_of(own_server.pid)
     codes: list[grpc.StatusCode] = []
-    is_watching = threading.Event()
+    is_watching, is_watching_health = threading.Event(), threading.Event()
 
     def watch() -> None:
         try:
@@ -147,6 +150,7 @@ def test_sigterm_ends_watchers_and_the_child_and_exits_with_zero(own_server: Any
         try:
             for reply in stub.Watch(health_pb2.HealthCheckRequest(), timeout=60):
                 statuses.append(reply.status)
+                is_watching_health.set()
         except grpc.RpcError as error:
             codes.append(error.code())
 
@@ -155,12 +159,20 @@ def test_sigterm_ends_watchers_and_the_child_and_exits_with_zero(own_server: Any
     for watcher in watchers:
         watcher.start()
     assert is_watching.wait(20)
+    assert is_watching_health.wait(20)
     assert own_server.stop(timeout_s=20) == 0
     for watcher in watchers:
         watcher.join(10)
     assert codes == [grpc.StatusCode.UNAVAILABLE] * 2
     assert statuses[-1] == health_pb2.HealthCheckResponse.NOT_SERVING
     assert not Path(f"/proc/{child}").exists()
+
+    own_server.start()
+    stubs = stubs_of(own_server)
+    request = training_pb2.GetTrainingRequest(training_id=run)
+    training = stubs.training.GetTraining(request, timeout=10, wait_for_ready=True).training
+    assert (training.resumes, training.failure_reason) == (1, "")
+    stubs.training.CancelTraining(training_pb2.CancelTrainingRequest(training_id=run), timeout=10)
 
 
 def _start_long(stubs: Any) -> str:

@@ -21,6 +21,7 @@ CASES: list[tuple[errors.DigitsError, grpc.StatusCode, str]] = [
     (errors.DatasetUnavailable("no"), grpc.StatusCode.FAILED_PRECONDITION, "DATASET_UNAVAILABLE"),
     (errors.TrainedOnDataset("no"), grpc.StatusCode.FAILED_PRECONDITION, "TRAINED_ON_DATASET"),
     (errors.TrainingFinished("no"), grpc.StatusCode.FAILED_PRECONDITION, "TRAINING_FINISHED"),
+    (errors.TrainingWaiting("t"), grpc.StatusCode.FAILED_PRECONDITION, "TRAINING_WAITING"),
     (errors.ModelCorrupt("no"), grpc.StatusCode.FAILED_PRECONDITION, "MODEL_CORRUPT"),
     (errors.TrainingQueueFull(8), grpc.StatusCode.RESOURCE_EXHAUSTED, "TRAINING_QUEUE_FULL"),
     (errors.Overloaded("busy", 0.5), grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED"),

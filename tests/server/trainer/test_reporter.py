@@ -48,10 +48,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def train(reporter: Reporter, share: float, images: int = 1000) -> None:
-    """Report a piece of training: the whole of it is one epoch of 10 batches."""
+def train(reporter: Reporter, batch: int, remaining_s: float | None = None) -> None:
+    """Report a piece of training: 1,000 images, of an epoch of 10 batches."""
     reporter.trained(
-        epoch=1, batch=round(share * 10), batches=10, loss=0.5, accuracy=0.8, images=images, share=share
+        epoch=1, batch=batch, batches=10, loss=0.5, accuracy=0.8, images=1000, remaining_s=remaining_s
     )
 
 
@@ -74,22 +74,19 @@ def test_nothing_is_sent_after_the_end() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == "progress"]
 
 
-def test_the_time_left_follows_the_pace_without_the_compilation_before_the_first_steps(clock: Clock) -> None:
+def test_the_time_left_counts_down_between_two_reports_and_includes_the_evaluation(clock: Clock) -> None:
     sent = Sent()
     reporter = Reporter(sent, epochs=1)
-    clock.now_s += 30  # The first step compiles.
-    train(reporter, share=0.1)
+    reporter.expect_evaluating(2.0)
+    train(reporter, batch=1)
     reporter.enter(Phase.TRAINING)
     assert sent.last.remaining_s is None
-    clock.now_s += 4
-    train(reporter, share=0.5)
-    reporter.enter(Phase.TRAINING)
-    assert sent.last.elapsed_s == pytest.approx(34)
-    # Four tenths took 4 s, so five tenths take 5 s; then the result is saved and measured.
-    assert sent.last.remaining_s == pytest.approx(5 + EVALUATING_S)
+    train(reporter, batch=5, remaining_s=5.0)
     clock.now_s += 1
     reporter.enter(Phase.TRAINING)
-    assert sent.last.remaining_s == pytest.approx(4 + EVALUATING_S)
+    assert sent.last.remaining_s == pytest.approx(4 + 2)
+    reporter.finished(metrics_of(1), remaining_s=3.0)
+    assert sent.last.remaining_s == pytest.approx(3 + 2)
 
 
 def test_the_time_left_is_never_negative(clock: Clock) -> None:
@@ -107,12 +104,12 @@ def test_throughput_is_that_of_the_last_seconds(clock: Clock) -> None:
     reporter = Reporter(sent, epochs=1)
     for _ in range(10):
         clock.now_s += 1.0
-        train(reporter, share=0.1)
+        train(reporter, batch=1)
     reporter.finished(metrics_of(1))
     assert sent.last.images_per_s == pytest.approx(1000)
     for _ in range(20):
         clock.now_s += 0.25
-        train(reporter, share=0.2)
+        train(reporter, batch=2)
     reporter.finished(metrics_of(1))
     assert sent.last.images_per_s == pytest.approx(4000)
 
@@ -120,12 +117,36 @@ def test_throughput_is_that_of_the_last_seconds(clock: Clock) -> None:
 def test_a_finished_epoch_is_told_by_itself_and_in_the_progress(clock: Clock) -> None:
     sent = Sent()
     reporter = Reporter(sent, epochs=3)
-    train(reporter, share=1.0)
+    train(reporter, batch=10)
     reporter.finished(metrics_of(1))
     (epoch,) = [values for event, values in sent.events if event == "epoch"]
     assert EpochMetrics(**epoch) == metrics_of(1)
     assert (sent.last.epoch, sent.last.batch, sent.last.batches) == (1, 10, 10)
     assert (sent.last.validation_loss, sent.last.validation_accuracy) == (0.2, 0.95)
+
+
+def test_a_run_that_goes_on_tells_what_earlier_attempts_finished_and_counts_their_time(clock: Clock) -> None:
+    sent = Sent()
+    reporter = Reporter(sent, epochs=3, elapsed_s=20.0)
+    reporter.on("CPU", {"keras": "3"})
+    reporter.begins_after([metrics_of(1), metrics_of(2)])
+    clock.now_s += 5
+    reporter.enter(Phase.TRAINING)
+    told = dict(sent.events)
+    assert told["environment"] == {"device": "CPU", "libraries": {"keras": "3"}}
+    assert [EpochMetrics(**epoch) for epoch in told["history"]["history"]] == [metrics_of(1), metrics_of(2)]
+    assert (sent.last.epoch, sent.last.validation_accuracy) == (2, 0.95)
+    assert sent.last.elapsed_s == pytest.approx(25)
+    assert sent.last.remaining_s is None
+
+
+def test_observers_see_what_is_sent(clock: Clock) -> None:
+    sent = Sent()
+    reporter = Reporter(sent, epochs=1)
+    seen: list[Progress] = []
+    reporter.observe(seen.append)
+    reporter.enter(Phase.TRAINING)
+    assert seen == [sent.last]
 
 
 def metrics_of(epoch: int) -> EpochMetrics:

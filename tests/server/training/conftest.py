@@ -13,12 +13,14 @@ from server.database import open_database
 from server.datasets import DataPreparation
 from server.models import ModelStore
 from server.protocol import Phase
-from server.training import TrainingRun, Trainings
+from server.training import Patience, TrainingRun, Trainings
 
 # A child on a busy machine: TensorFlow alone takes seconds to import.
 TRAINING_TIMEOUT_S = 120.0
 # The cheapest run there is: the small network, once over 4,000 digits.
 QUICK = {"epochs": 1, "batch_size": 128}
+# The run that is watched from its start to its end, and that an interrupted one must not differ from.
+WATCHED = {"epochs": 2, "seed": 5}
 
 
 class Lab:
@@ -29,18 +31,22 @@ class Lab:
         self.data = data
         self.database = open_database(f"sqlite:///{folder / 'digits.db'}")
         self.store = ModelStore(folder / "models")
+        self.patience = Patience()
         self.versions: list[tuple[int, bool]] = []
         self.trainings = self._open()
 
     def _open(self) -> Trainings:
-        return Trainings(self.database, self.store, self.data, self.folder / "logs", self._on_version)
+        return Trainings(
+            self.database, self.store, self.data, self.folder, self._on_version, patience=self.patience
+        )
 
     def _on_version(self, version: int, deploy: bool) -> None:
         self.versions.append((version, deploy))
 
-    def restart(self) -> None:
+    def restart(self, patience: Patience | None = None) -> None:
         """Take up what the trainings before left."""
         self.trainings.close()
+        self.patience = patience or self.patience
         self.trainings = self._open()
 
     def close(self) -> None:
@@ -66,6 +72,10 @@ class Lab:
     def wait_for_end(self, training_id: str) -> TrainingRun:
         """The run in its final state."""
         return self.wait_until(training_id, lambda run: run.state.is_final)
+
+    def wait_for_epoch(self, training_id: str, epoch: int) -> TrainingRun:
+        """The run once it has finished `epoch`."""
+        return self.wait_until(training_id, lambda run: len(run.history) >= epoch)
 
     def wait_for_phase(self, training_id: str, phase: Phase) -> TrainingRun:
         """The run once it is in `phase`."""
@@ -108,12 +118,24 @@ def preparation(builtin_root: Path) -> Iterator[DataPreparation]:
         yield preparation
 
 
+@pytest.fixture(scope="session")
+def new_lab() -> Callable[[Path, DataPreparation], Lab]:
+    """`new_lab(folder, preparation)` opens a data directory; its user closes it."""
+    return Lab
+
+
 @pytest.fixture
 def lab(tmp_path: Path, preparation: DataPreparation) -> Iterator[Lab]:
     """An empty data directory of its own."""
     lab = Lab(tmp_path, preparation)
     yield lab
     lab.close()
+
+
+@pytest.fixture
+def as_watched() -> dict[str, object]:
+    """The options of the watched run, a `cnn`."""
+    return dict(WATCHED)
 
 
 @pytest.fixture
@@ -147,6 +169,5 @@ class Watched:
 def watched(tmp_path_factory: pytest.TempPathFactory, preparation: DataPreparation) -> Iterator[Watched]:
     """One whole run of the convolutional network, shared by all tests that only look."""
     lab = Lab(tmp_path_factory.mktemp("watched"), preparation)
-    options = {"epochs": 2, "seed": 5}
-    yield Watched(lab, lambda lab: lab.trainings.start("cnn", options, deploy_when_done=True))
+    yield Watched(lab, lambda lab: lab.trainings.start("cnn", WATCHED, deploy_when_done=True))
     lab.close()

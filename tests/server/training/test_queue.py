@@ -144,9 +144,7 @@ def test_subscribers_hear_of_every_change_until_they_leave(lab: Any, quick: dict
 def test_nothing_is_started_while_the_digits_are_being_prepared(tmp_path: Path) -> None:
     database = open_database(f"sqlite:///{tmp_path / 'digits.db'}")
     with DataPreparation(tmp_path / "datasets") as data:
-        trainings = Trainings(
-            database, ModelStore(tmp_path / "models"), data, tmp_path / "logs", lambda *_: None
-        )
+        trainings = Trainings(database, ModelStore(tmp_path / "models"), data, tmp_path, lambda *_: None)
         with pytest.raises(DataPreparing):
             trainings.start("classic", {})
         assert trainings.list(0, 10) == ((), 0)

@@ -7,29 +7,93 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
+import numpy as np
 import psutil
 import pytest
+from sqlalchemy import update
 
-from server.datasets import Partition
+from server import networks
+from server.database import trainings
+from server.datasets import DataPreparation, Partition
+from server.errors import TrainingFinished, TrainingWaiting
 from server.models import ModelStore
-from server.protocol import Phase
-from server.training import TrainingState
+from server.protocol import EpochMetrics, Phase
+from server.recipes import RECIPES
+from server.trainer.checkpoint import Checkpoint, Checkpoints
+from server.trainer.passes import make_optimizer
+from server.training import MAX_RESUMES, Patience, TrainingRun, TrainingState
+
+# Enough for TensorFlow's own threads and graphs.
+SPARE_BYTES = 200_000_000
 
 
-def test_a_killed_child_fails_its_run_in_words_and_the_next_one_trains(
+def test_a_killed_child_goes_on_after_its_last_epoch_and_ends_as_if_nothing_had_happened(
+    lab: Any, as_watched: dict[str, object], watched: Any, child: Callable[[], psutil.Process]
+) -> None:
+    run = lab.trainings.start("cnn", as_watched)
+    lab.wait_for_epoch(run.training_id, 1)
+    child().send_signal(signal.SIGKILL)
+    resumed = lab.wait_until(run.training_id, lambda run: run.resumes == 1)
+    assert resumed.state is TrainingState.RUNNING
+    ended = lab.wait_for_end(run.training_id)
+    assert ended.state is TrainingState.SUCCEEDED, ended.failure_reason
+    assert ended.resumes == 1
+    assert without_durations(ended.history) == without_durations(watched.ended.history)
+    assert weights(lab, ended) == weights(watched.lab, watched.ended)
+    assert lab.store.get(1).metrics.accuracy == watched.lab.store.get(1).metrics.accuracy
+    assert not (lab.folder / "checkpoints" / run.training_id).exists()
+
+
+def test_a_restarted_server_goes_on_after_the_last_epoch_with_the_same_result(
+    lab: Any, as_watched: dict[str, object], watched: Any, child: Callable[[], psutil.Process]
+) -> None:
+    run = lab.trainings.start("cnn", as_watched)
+    waiting = lab.trainings.start("classic", {"epochs": 1})
+    lab.wait_for_epoch(run.training_id, 1)
+    process = child()
+    started = time.monotonic()
+    lab.trainings.close()
+    assert time.monotonic() - started < 5.0
+    assert not process.is_running()
+    left = lab.trainings.get(run.training_id)
+    assert (left.state, left.failure_reason) == (TrainingState.RUNNING, "")
+    assert lab.staged == []
+
+    # An orderly end and a crash leave the same: a row that says it trains, and a checkpoint.
+    lab.restart()
+    lab.wait_until(run.training_id, lambda run: run.state is TrainingState.RUNNING)
+    # What waited still waits behind it.
+    assert lab.trainings.get(waiting.training_id).queue_position == 1
+    lab.trainings.cancel(waiting.training_id)
+    ended = lab.wait_for_end(run.training_id)
+    assert ended.state is TrainingState.SUCCEEDED, ended.failure_reason
+    assert (ended.resumes, ended.started) == (1, left.started)
+    assert ended.progress.elapsed_s > left.progress.elapsed_s
+    assert without_durations(ended.history) == without_durations(watched.ended.history)
+    assert weights(lab, ended) == weights(watched.lab, watched.ended)
+
+
+def test_a_child_that_is_killed_again_and_again_fails_its_run_in_words_and_the_next_one_trains(
     lab: Any, quick: dict[str, object], child: Callable[[], psutil.Process]
 ) -> None:
     first = lab.trainings.start("classic", quick)
     second = lab.trainings.start("classic", quick)
-    child().send_signal(signal.SIGKILL)
+    for resumes in range(MAX_RESUMES + 1):
+        lab.wait_until(first.training_id, lambda run, resumes=resumes: run.resumes == resumes)
+        child().send_signal(signal.SIGKILL)
+        if resumes < MAX_RESUMES:
+            lab.wait_until(first.training_id, lambda run, resumes=resumes: run.resumes > resumes)
     ended = lab.wait_for_end(first.training_id)
     assert ended.state is TrainingState.FAILED
     assert "the training program was killed (SIGKILL)" in ended.failure_reason
     assert "start again" in ended.failure_reason
+    assert f"it had gone on by itself {MAX_RESUMES} times" in ended.failure_reason
     assert lab.staged == [] or lab.staged[0].name == second.training_id
 
     # The classic, once over all it is given: no digits are kept aside.
@@ -44,22 +108,20 @@ def test_a_killed_child_fails_its_run_in_words_and_the_next_one_trains(
     assert lab.versions == [(ended.model_version, False)]
 
 
-def test_a_run_that_a_dead_server_left_has_failed_and_what_waited_goes_on(
-    lab: Any, quick: dict[str, object]
-) -> None:
-    running = lab.trainings.start("classic", quick)
-    waiting = [lab.trainings.start("classic", quick | {"seed": seed}) for seed in (1, 2)]
-    lab.wait_until(running.training_id, lambda run: run.state is TrainingState.RUNNING)
-    lab.restart()
-    failed = lab.trainings.get(running.training_id)
+def test_a_run_that_servers_leave_again_and_again_has_failed(lab: Any, quick: dict[str, object]) -> None:
+    run = lab.trainings.start("cnn", {"epochs": 200})
+    for resumes in range(MAX_RESUMES + 1):
+        left = lab.wait_until(run.training_id, lambda run: run.state is TrainingState.RUNNING)
+        assert left.resumes == resumes
+        lab.restart()
+    failed = lab.trainings.get(run.training_id)
     assert failed.state is TrainingState.FAILED
-    assert failed.failure_reason == "the server stopped while it ran; start it again"
+    assert "the server stopped while it ran" in failed.failure_reason
+    assert "start it again" in failed.failure_reason
     assert failed.ended is not None
-    lab.wait_until(waiting[0].training_id, lambda run: run.state is TrainingState.RUNNING)
-    assert lab.trainings.get(waiting[1].training_id).queue_position == 1
 
 
-def test_a_killed_server_takes_its_child_along_and_its_run_has_failed(
+def test_a_killed_server_takes_its_child_along_and_the_next_one_goes_on(
     lab: Any, tmp_path: Path, builtin_root: Path
 ) -> None:
     program = textwrap.dedent(
@@ -75,7 +137,7 @@ def test_a_killed_server_takes_its_child_along_and_its_run_has_failed(
         data = DataPreparation(datasets)
         data.wait(60)
         database = open_database(f"sqlite:///{folder / 'digits.db'}")
-        trainings = Trainings(database, ModelStore(folder / "models"), data, folder / "logs", lambda *_: None)
+        trainings = Trainings(database, ModelStore(folder / "models"), data, folder, lambda *_: None)
         print(trainings.start("cnn", {"epochs": 200}).training_id, flush=True)
         time.sleep(600)
         """
@@ -87,28 +149,158 @@ def test_a_killed_server_takes_its_child_along_and_its_run_has_failed(
     assert server.stdout is not None
     training_id = server.stdout.readline().strip()
     child = _wait_for(lambda: _training_child(server.pid))
+    _wait_for(lambda: (tmp_path / "checkpoints" / training_id / "checkpoint.npz").exists(), timeout_s=120)
     server.kill()
     server.wait(10)
     server.stdout.close()
     _wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, timeout_s=5)
 
     lab.restart()
-    run = lab.trainings.get(training_id)
-    assert run.state is TrainingState.FAILED
-    assert "the server stopped while it ran" in run.failure_reason
+    lab.wait_until(training_id, lambda run: run.state is TrainingState.RUNNING)
+    run = lab.wait_until(training_id, lambda run: run.progress.batch > 0)
+    assert run.resumes == 1
+    # Whether or not that server had heard of the epoch that its child had saved.
+    assert len(run.history) >= 1
+    assert run.progress.epoch >= 2
+    lab.trainings.cancel(training_id)
+    assert not (lab.folder / "checkpoints" / training_id).exists()
 
 
-def test_closing_ends_the_child_and_leaves_no_thread(
-    lab: Any, quick: dict[str, object], child: Callable[[], psutil.Process]
+def test_a_child_that_hangs_is_ended_and_its_run_fails_in_words(
+    lab: Any, child: Callable[[], psutil.Process]
 ) -> None:
-    run = lab.trainings.start("classic", quick)
+    lab.restart(Patience(training_s=3.0, otherwise_s=120.0))
+    run = lab.trainings.start("cnn", {"epochs": 200})
+    lab.wait_until(run.training_id, lambda run: run.progress is not None and run.progress.batch > 0)
     process = child()
-    started = time.monotonic()
-    lab.trainings.close()
-    assert time.monotonic() - started < 2.0
+    process.suspend()
+    ended = lab.wait_for_end(run.training_id)
+    assert ended.state is TrainingState.FAILED
+    assert "made no progress for 3 s" in ended.failure_reason
+    assert "start again" in ended.failure_reason
     assert not process.is_running()
-    assert lab.trainings.get(run.training_id).state is TrainingState.FAILED
     assert lab.staged == []
+    assert ended.resumes == 0
+
+
+def test_a_child_that_hangs_while_it_starts_is_given_more_time_but_not_for_ever(
+    lab: Any, child: Callable[[], psutil.Process]
+) -> None:
+    lab.restart(Patience(training_s=60.0, otherwise_s=2.0))
+    run = lab.trainings.start("cnn", {"epochs": 200})
+    process = child()
+    process.suspend()
+    ended = lab.wait_for_end(run.training_id)
+    assert ended.state is TrainingState.FAILED
+    assert "made no progress for 2 s" in ended.failure_reason
+    assert not process.is_running()
+
+
+def test_a_full_disk_while_an_epoch_is_saved_fails_the_run_in_words(lab: Any) -> None:
+    run = lab.trainings.start("classic-fast", {})
+    folder = lab.folder / "checkpoints" / run.training_id
+    folder.mkdir(parents=True)
+    # The device that is always full: a real fault of a real write.
+    (folder / "checkpoint.partial").symlink_to("/dev/full")
+    ended = lab.wait_for_end(run.training_id)
+    assert ended.state is TrainingState.FAILED
+    assert ended.failure_reason == "the disk is full; free some space in the data folder and start again"
+    assert lab.staged == []
+    assert not folder.exists()
+
+
+def test_a_child_that_runs_out_of_memory_fails_its_run_in_words(
+    lab: Any, child: Callable[[], psutil.Process]
+) -> None:
+    run = lab.trainings.start("cnn", {"epochs": 200, "batch_size": 2048})
+    lab.wait_until(run.training_id, lambda run: run.device)
+    process = child()
+    # TensorFlow is there; for the maps of 2,048 images there is no room.
+    limit = process.memory_info().vms + SPARE_BYTES
+    process.rlimit(psutil.RLIMIT_AS, (limit, limit))
+    ended = lab.wait_for_end(run.training_id)
+    assert ended.state is TrainingState.FAILED
+    assert "memory" in ended.failure_reason
+    assert "smaller batch size" in ended.failure_reason
+    assert lab.staged == []
+
+
+def test_a_loss_that_is_no_number_ends_the_run_at_once(lab: Any) -> None:
+    run = lab.trainings.start("classic-fast", {"epochs": 200})
+    # No options in their range make a loss overflow: the run goes on from weights that already have.
+    keras.utils.set_random_seed(1)
+    model = networks.build(run.options)
+    model.set_weights([np.full_like(one, np.nan) for one in model.get_weights()])
+    optimizer = make_optimizer(run.options, RECIPES[run.recipe].schedule, steps=1)
+    optimizer.build(model.trainable_variables)
+    source = lab.data.data().source
+    fingerprint = {"recipe": run.recipe, "options": run.options.to_json(), "data": source.sha256}
+    folder = lab.folder / "checkpoints" / run.training_id
+    first = EpochMetrics(
+        epoch=1, loss=1.0, accuracy=0.1, validation_loss=1.0, validation_accuracy=0.1, duration_s=1.0
+    )
+    Checkpoints(folder, fingerprint).save(model, optimizer, Checkpoint((first,), 1, model.get_weights()))
+    ended = lab.wait_for_end(run.training_id)
+    assert ended.state is TrainingState.FAILED
+    assert "not a number in epoch 2" in ended.failure_reason
+    assert "start again with a learning rate lower than" in ended.failure_reason
+    assert ended.resumes == 0
+    assert lab.staged == []
+    assert not folder.exists()
+
+
+@pytest.fixture(scope="module")
+def stopped(
+    tmp_path_factory: pytest.TempPathFactory, preparation: DataPreparation, new_lab: Callable[..., Any]
+) -> Iterator[Any]:
+    """A data directory with a long run that was stopped after two epochs, and what stopping it gave."""
+    lab = new_lab(tmp_path_factory.mktemp("stopped"), preparation)
+    run = lab.trainings.start("classic-fast", {"epochs": 200})
+    lab.wait_for_epoch(run.training_id, 2)
+    yield lab, lab.trainings.stop(run.training_id), lab.wait_for_end(run.training_id)
+    lab.close()
+
+
+def test_stopping_keeps_the_best_epoch_as_a_version(stopped: Any) -> None:
+    lab, stopping, ended = stopped
+    assert (stopping.state, stopping.stopped_early) == (TrainingState.RUNNING, True)
+    assert ended.state is TrainingState.SUCCEEDED, ended.failure_reason
+    assert ended.stopped_early
+    assert 2 <= len(ended.history) < 200
+    best = max(metrics.validation_accuracy for metrics in ended.history)
+    assert lab.store.get(ended.model_version).validation_accuracy == best
+
+
+def test_a_run_that_has_ended_cannot_be_stopped(stopped: Any) -> None:
+    lab, _, ended = stopped
+    with pytest.raises(TrainingFinished, match="nothing left to stop"):
+        lab.trainings.stop(ended.training_id)
+
+
+def test_a_version_that_was_put_in_place_when_the_server_died_is_the_runs_result(stopped: Any) -> None:
+    lab, _, ended = stopped
+    # As the row is when the server dies after the version was renamed into place.
+    with lab.database.begin() as connection:
+        connection.execute(update(trainings).values(state="running", ended=None, model_version=None))
+    lab.restart()
+    again = lab.trainings.get(ended.training_id)
+    assert (again.state, again.model_version) == (TrainingState.SUCCEEDED, ended.model_version)
+    assert len(lab.store.list()) == 1
+
+
+def test_a_run_that_is_stopped_before_its_first_epoch_finishes_that_one(lab: Any) -> None:
+    run = lab.trainings.start("classic-fast", {"epochs": 200})
+    waiting = lab.trainings.start("classic-fast", {})
+    with pytest.raises(TrainingWaiting, match="CancelTraining"):
+        lab.trainings.stop(waiting.training_id)
+    lab.trainings.cancel(waiting.training_id)
+    lab.wait_until(run.training_id, lambda run: run.state is TrainingState.RUNNING)
+    lab.trainings.stop(run.training_id)
+    # What was asked of a server is done by the next one.
+    lab.restart()
+    ended = lab.wait_for_end(run.training_id)
+    assert ended.state is TrainingState.SUCCEEDED, ended.failure_reason
+    assert (len(ended.history), ended.stopped_early) == (1, True)
 
 
 def test_a_version_that_cannot_be_written_fails_its_run_and_leaves_nothing(lab: Any) -> None:
@@ -138,6 +330,17 @@ def test_a_full_disk_while_the_version_is_put_in_place_fails_the_run(
     assert ended.failure_reason == "the disk is full; free some space in the data folder and start again"
     assert lab.staged == []
     assert lab.store.list() == ()
+
+
+def without_durations(history: tuple[EpochMetrics, ...]) -> list[EpochMetrics]:
+    """What an epoch reached, not how long it took."""
+    return [replace(metrics, duration_s=0.0) for metrics in history]
+
+
+def weights(lab: Any, run: TrainingRun) -> list[bytes]:
+    """The weights of a run's version, to the bit."""
+    path = lab.folder / "models" / f"{run.model_version:06d}" / "model.keras"
+    return [array.tobytes() for array in keras.saving.load_model(path).get_weights()]
 
 
 def _training_child(pid: int) -> psutil.Process | None:
