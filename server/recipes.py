@@ -112,7 +112,7 @@ CLASSIC = Recipe(
     title="Classic",
     description=(
         "The script that this grew from, to the letter: 512 hidden units, Adam, 10 epochs in batches of 32 "
-        "over all 60,000 images. Expect 98 % on MNIST; your own drawings are harder for it."
+        "over all 60,000 images. Expect 98\xa0% on MNIST; your own drawings are harder for it."
     ),
     defaults=TrainingOptions(
         architecture=Architecture.MLP,
@@ -133,7 +133,7 @@ CLASSIC_FAST = Recipe(
     title="Classic, fast",
     description=(
         "The same network in a tenth of the time: batches of 256, a learning rate that warms up and then "
-        "falls, and 5,000 images kept aside to choose the best epoch. Expect 98 % on MNIST; your own "
+        "falls, and 5,000 images kept aside to choose the best epoch. Expect 98\xa0% on MNIST; your own "
         "drawings are harder for it."
     ),
     # Fewer and larger steps keep the processor busy; larger steps want a rate that starts and ends low.
@@ -147,8 +147,8 @@ CNN = Recipe(
     title="Convolutional network",
     description=(
         "A small network that looks at neighbouring pixels together, and sees every digit turned, slanted "
-        "and written with another pen in each epoch. Expect 99.4 % on MNIST in a minute or two, and that it "
-        "reads most of what you draw."
+        "and written with another pen in each epoch. Expect 99.4\xa0% on MNIST in a minute or two, and that "
+        "it reads most of what you draw."
     ),
     defaults=TrainingOptions(
         architecture=Architecture.CNN,
@@ -169,7 +169,7 @@ CNN_BEST = Recipe(
     title="Convolutional network, best",
     description=(
         "The same network with five times the patience: more epochs, each with new variations of every "
-        "digit. Expect 99.5 to 99.6 % on MNIST, and the best reading of what you draw."
+        "digit. Expect 99.5 to 99.6\xa0% on MNIST, and the best reading of what you draw."
     ),
     defaults=replace(CNN.defaults, epochs=20),
     uses_all_data=False,
