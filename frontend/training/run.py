@@ -176,14 +176,16 @@ def _go_on(run: Training) -> None:
                 key=f"train_again_{run.training_id}",
                 help="A new run with the same options.",
             )
-        st.button(
+        if st.button(
             "Copy its options",
             icon=":material/tune:",
             on_click=fill,
             args=(run.recipe, run.options, run.deploy_when_done),
             key=f"train_copy_{run.training_id}",
             help="Puts them into the form, to run it again with changes.",
-        )
+        ):
+            # This is a fragment: the form is outside of it.
+            st.rerun()
         if run.state is not TrainingState.QUEUED:
             st.link_button(
                 "TensorBoard",

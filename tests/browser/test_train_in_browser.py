@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -46,6 +47,16 @@ def set_epochs(page: Page, epochs: int) -> None:
     page.wait_for_function("!document.querySelector('[data-testid=stApp][data-test-script-state=running]')")
 
 
+def start_long(page: Page) -> None:
+    """Start a run that goes on for minutes on any machine."""
+    page.get_by_test_id("stRadioGroup").get_by_text("Convolutional network, best").click()
+    # The new form comes first, and until the old one has gone there are two of everything.
+    expect(page.locator("input[aria-label='Epochs'][value='20']")).to_be_visible()
+    expect(page.get_by_label("Epochs", exact=True)).to_have_count(1)
+    set_epochs(page, 200)
+    page.get_by_role("button", name="Start training").click()
+
+
 def live(page: Page) -> Any:
     """The part of the page that follows a run."""
     return page.locator("[class*='st-key-train_live']")
@@ -78,11 +89,8 @@ def test_a_classic_run_is_watched_from_the_start_to_the_deployed_version(visit: 
 
 def test_a_run_goes_on_through_reload_and_absence_until_it_is_cancelled(visit: Visit, app: Any) -> None:
     page = visit("/train", app=app)
-    set_epochs(page, 200)
-    page.get_by_role("button", name="Start training").click()
-    expect(
-        live(page).get_by_text("Epoch 1 of 200").or_(live(page).get_by_text("Epoch 2 of 200"))
-    ).to_be_visible(timeout=RUN_MS)
+    start_long(page)
+    expect(live(page).get_by_text("of 200, batch")).to_be_visible(timeout=RUN_MS)
 
     page.reload()
     expect(live(page).get_by_text("of 200, batch")).to_be_visible()
@@ -116,21 +124,45 @@ def test_an_earlier_run_is_shown_by_its_name_in_the_table(visit: Visit, app: Any
     page.wait_for_url(f"**/train?run={cancelled[0]}")
 
 
-def test_a_server_that_comes_back_tells_what_became_of_the_run(visit: Visit, app: Any, server: Any) -> None:
+def test_a_run_that_a_dead_server_left_goes_on_by_itself(visit: Visit, app: Any, server: Any) -> None:
     page = visit("/train", app=app)
-    set_epochs(page, 150)
-    page.get_by_role("button", name="Start training").click()
-    expect(live(page).get_by_text("150 epochs")).to_be_visible()
+    start_long(page)
+    expect(live(page).get_by_text("200 epochs")).to_be_visible()
     expect(live(page).get_by_role("progressbar")).to_be_visible()
 
     server.kill()
     expect(page.get_by_text("No server is answering")).to_be_visible()
-    expect(live(page).get_by_text("150 epochs")).to_be_visible()
+    expect(live(page).get_by_text("200 epochs")).to_be_visible()
     server.start()
 
     expect(page.get_by_text("No server is answering")).to_be_hidden()
-    expect(live(page).get_by_role("alert")).to_contain_text("the server stopped", ignore_case=True)
-    expect(live(page).get_by_role("button", name="Start it again")).to_be_visible()
+    expect(live(page).get_by_text("cut off once, went on by itself")).to_be_visible()
+    expect(live(page).get_by_text("of 200, batch")).to_be_visible(timeout=RUN_MS)
+
+    # It is ended early this time, and what it has learnt is kept.
+    page.get_by_role("button", name="Stop and keep").click()
+    expect(live(page).get_by_text("is ready: ")).to_be_visible(timeout=RUN_MS)
+    expect(live(page).get_by_text("stopped early")).to_be_visible()
+
+
+def test_an_earlier_runs_options_are_copied_into_the_form_and_its_curves_compared(
+    visit: Visit, app: Any
+) -> None:
+    page = visit("/train", app=app)
+    expect(page.get_by_label("Epochs", exact=True)).to_have_value("10")
+    expect(live(page).get_by_text("stopped early")).to_be_visible()
+
+    page.get_by_role("button", name="Copy its options").click()
+
+    expect(page.locator("input[aria-label='Epochs'][value='200']")).to_be_visible()
+    expect(page.get_by_role("radio", name="Convolutional network, best")).to_be_checked()
+    expect(page.get_by_role("heading", name="Compare runs")).to_be_visible()
+    for measure in ("Loss (nats)", "Accuracy"):
+        expect(page.get_by_label(f"{measure} of 2 runs after each epoch.")).to_be_visible()
+    link = page.get_by_role("link", name="TensorBoard")
+    expect(link).to_have_attribute(
+        "href", re.compile(r"^http://127\.0\.0\.1:6006/\?runFilter=\w+#timeseries$")
+    )
 
 
 def test_an_option_explains_itself_where_it_stands(visit: Visit, app: Any) -> None:
@@ -146,7 +178,7 @@ def test_an_option_explains_itself_where_it_stands(visit: Visit, app: Any) -> No
 
 def test_on_a_phone_a_run_that_goes_on_comes_before_the_form(visit: Visit, app: Any, server: Any) -> None:
     client = Client(server.address)
-    run = client.start_training("cnn")
+    run = client.start_training("cnn-best")
     page = visit("/train", app=app, is_phone=True)
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
 
