@@ -6,6 +6,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +14,7 @@ import tensorflow as tf
 from server.datasets import Digits
 from server.metrics import Metrics
 from server.protocol import EpochMetrics, Phase, Progress
-from server.recipes import TrainingOptions
+from server.recipes import RANGES, RECIPES, Activation, Architecture, Augmentation, Optimizer, TrainingOptions
 from server.trainer.pictures import draw_confusion_matrix, draw_misclassified
 
 log = logging.getLogger(__name__)
@@ -54,8 +55,11 @@ class Summaries:
             from tensorboard.plugins.hparams import api
 
             with self._writer.as_default(step=0):
-                api.hparams_config(hparams=[], metrics=[api.Metric(name) for name in FINAL_METRICS])
-                api.hparams({"recipe": recipe, **options.to_json()})
+                choices = {"recipe": recipe, **options.to_json()}
+                # The view has a column for each option that is announced here, and no others.
+                announced = [api.HParam(name, _domain(api, name, value)) for name, value in choices.items()]
+                api.hparams_config(announced, [api.Metric(name) for name in FINAL_METRICS])
+                api.hparams(choices)
 
     def progress(self, progress: Progress) -> None:
         """A point of each curve."""
@@ -133,3 +137,15 @@ class Summaries:
         except Exception:
             self._is_on = False
             log.exception("no more logs for TensorBoard")
+
+
+def _domain(api: Any, option: str, value: str | int | float) -> Any:
+    """What an option may be, as TensorBoard's filters want it."""
+    kinds = {"architecture": Architecture, "activation": Activation, "optimizer": Optimizer}
+    if option == "recipe":
+        return api.Discrete(list(RECIPES))
+    if option in RANGES:
+        low, high = RANGES[option].min, RANGES[option].max
+        is_whole = isinstance(value, int)
+        return api.IntInterval(int(low), int(high)) if is_whole else api.RealInterval(float(low), float(high))
+    return api.Discrete([str(member) for member in kinds.get(option, Augmentation)])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import plugin_data_pb2
 from tensorboard.util.tensor_util import make_ndarray
 
 from server.datasets import Data, Digits
@@ -81,9 +82,15 @@ def test_every_epoch_has_its_validation_and_its_pictures(log: EventAccumulator) 
 def test_the_options_stand_beside_what_came_of_them(log: EventAccumulator) -> None:
     assert value(log, "final/test_accuracy") == (20, pytest.approx(0.98))
     assert value(log, "final/validation_accuracy") == (20, pytest.approx(0.95))
-    assert {"_hparams_/experiment", "_hparams_/session_start_info"} <= set(
-        log.summary_metadata  # The HParams view reads exactly these.
+    # The HParams view reads exactly these two.
+    experiment, started = (
+        plugin_data_pb2.HParamsPluginData.FromString(log.SummaryMetadata(tag).plugin_data.content)
+        for tag in ("_hparams_/experiment", "_hparams_/session_start_info")
     )
+    columns = {info.name for info in experiment.experiment.hparam_infos}
+    assert columns == {"recipe", *RECIPES["classic-fast"].defaults.to_json()}
+    assert started.session_start_info.hparams["recipe"].string_value == "classic-fast"
+    assert started.session_start_info.hparams["batch_size"].number_value == 256
 
 
 def test_without_a_folder_nothing_is_written(digits: Digits) -> None:
