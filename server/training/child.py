@@ -29,7 +29,14 @@ PASSED_ON_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "XLA_", "TF_")
 
 # How a program ends that somebody or the system ended: it can go on where it was.
 CUT_OFF = tuple(-number for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
-OUT_OF_MEMORY = ("bad_alloc", "Cannot allocate memory", "out of memory", "Out of memory")
+# The words of C++, of the C library, of the loader, and of a thread that finds no room for its stack.
+OUT_OF_MEMORY = (
+    "bad_alloc",
+    "cannot allocate memory",
+    "failed to allocate",
+    "out of memory",
+    "resource temporarily unavailable",
+)
 
 SIGNALS = {
     signal.SIGKILL: (
@@ -120,7 +127,7 @@ class TrainingChild:
             return ""
         last_words = self._last_words(code)
         # C++ ends the program when memory runs out, Python's own MemoryError is told as an event.
-        if any(word in last_words for word in OUT_OF_MEMORY):
+        if any(word in last_words.lower() for word in OUT_OF_MEMORY):
             return explain(MemoryError())
         return f"the training program {_ending(code)}{last_words}"
 
