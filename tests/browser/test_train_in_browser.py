@@ -158,7 +158,8 @@ def test_an_earlier_runs_options_are_copied_into_the_form_and_its_curves_compare
     expect(page.get_by_role("radio", name="Convolutional network, best")).to_be_checked()
     expect(page.get_by_role("heading", name="Compare runs")).to_be_visible()
     for measure in ("Loss (nats)", "Accuracy"):
-        expect(page.get_by_label(f"{measure} of 2 runs after each epoch.")).to_be_visible()
+        label = f"{measure} of 2 runs after each epoch."
+        expect(page.get_by_label(label, exact=True)).to_be_visible()
     link = page.get_by_role("link", name="TensorBoard")
     expect(link).to_have_attribute(
         "href", re.compile(r"^http://127\.0\.0\.1:6006/\?runFilter=\w+#timeseries$")
