@@ -112,6 +112,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (box.dataset.shown === shown) return;
   box.dataset.shown = shown;
   box.setAttribute('aria-label', data.label);
+  const focused = parentElement.activeElement?.dataset?.key;
 
   const tiles = data.tiles.map((tile, place) => {
     const button = document.createElement('button');
@@ -145,6 +146,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (tiles[to]) { hold(to); tiles[to].focus(); }
   };
   box.replaceChildren(...tiles);
+  // Other tiles have come under somebody's fingers: the focus stays on the same one, or goes to the first.
+  if (focused !== undefined) {
+    const place = Math.max(0, tiles.findIndex((tile) => tile.dataset.key === focused));
+    if (tiles[place]) { hold(place); tiles[place].focus({ preventScroll: true }); }
+  }
 }
 """
 
