@@ -132,7 +132,7 @@ CLASSIC_FAST = Recipe(
     name="classic-fast",
     title="Classic, fast",
     description=(
-        "The same network in a tenth of the time: batches of 256, a learning rate that warms up and then "
+        "The same network in an eighth of the time: batches of 256, a learning rate that warms up and then "
         "falls, and 5,000 images kept aside to choose the best epoch. Expect 98\xa0% on MNIST; your own "
         "drawings are harder for it."
     ),
