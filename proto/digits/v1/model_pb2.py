@@ -28,7 +28,7 @@ from digits.v1 import training_pb2 as digits_dot_v1_dot_training__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64igits/v1/model.proto\x12\tdigits.v1\x1a\x17\x64igits/v1/dataset.proto\x1a\x1a\x64igits/v1/evaluation.proto\x1a\x18\x64igits/v1/training.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\x03\n\nProvenance\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\x12\x0e\n\x06recipe\x18\x02 \x01(\t\x12+\n\x07options\x18\x03 \x01(\x0b\x32\x1a.digits.v1.TrainingOptions\x12*\n\x0b\x64\x61ta_source\x18\x04 \x01(\x0b\x32\x15.digits.v1.DataSource\x12\x1b\n\x13training_partitions\x18\x05 \x03(\t\x12\x17\n\x0ftraining_images\x18\x06 \x01(\x05\x12\x1d\n\x15validation_partitions\x18\x07 \x03(\t\x12\x19\n\x11validation_images\x18\x08 \x01(\x05\x12 \n\x13validation_accuracy\x18\t \x01(\x01H\x00\x88\x01\x01\x12\x37\n\tlibraries\x18\n \x03(\x0b\x32$.digits.v1.Provenance.LibrariesEntry\x12\x0f\n\x07\x63ommand\x18\x0b \x01(\t\x1a\x30\n\x0eLibrariesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x16\n\x14_validation_accuracy\"\x93\x02\n\x05Model\x12\x15\n\rmodel_version\x18\x01 \x01(\x05\x12\x13\n\x0bis_deployed\x18\x02 \x01(\x08\x12\x12\n\nis_shipped\x18\x03 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nparameters\x18\x05 \x01(\x03\x12\x16\n\x0e\x61rtifact_bytes\x18\x06 \x01(\x03\x12\x17\n\x0f\x61rtifact_sha256\x18\x07 \x01(\t\x12)\n\nprovenance\x18\x08 \x01(\x0b\x32\x15.digits.v1.Provenance\x12)\n\nevaluation\x18\t \x01(\x0b\x32\x15.digits.v1.Evaluation\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"c\n\x12ListModelsResponse\x12 \n\x06models\x18\x01 \x03(\x0b\x32\x10.digits.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"(\n\x0fGetModelRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\x05\"3\n\x10GetModelResponse\x12\x1f\n\x05model\x18\x01 \x01(\x0b\x32\x10.digits.v1.Model\"+\n\x12\x44\x65ployModelRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\x05\"6\n\x13\x44\x65ployModelResponse\x12\x1f\n\x05model\x18\x01 \x01(\x0b\x32\x10.digits.v1.Model2\xec\x01\n\x0cModelService\x12I\n\nListModels\x12\x1c.digits.v1.ListModelsRequest\x1a\x1d.digits.v1.ListModelsResponse\x12\x43\n\x08GetModel\x12\x1a.digits.v1.GetModelRequest\x1a\x1b.digits.v1.GetModelResponse\x12L\n\x0b\x44\x65ployModel\x12\x1d.digits.v1.DeployModelRequest\x1a\x1e.digits.v1.DeployModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64igits/v1/model.proto\x12\tdigits.v1\x1a\x17\x64igits/v1/dataset.proto\x1a\x1a\x64igits/v1/evaluation.proto\x1a\x18\x64igits/v1/training.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\x03\n\nProvenance\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\x12\x0e\n\x06recipe\x18\x02 \x01(\t\x12+\n\x07options\x18\x03 \x01(\x0b\x32\x1a.digits.v1.TrainingOptions\x12*\n\x0b\x64\x61ta_source\x18\x04 \x01(\x0b\x32\x15.digits.v1.DataSource\x12\x1b\n\x13training_partitions\x18\x05 \x03(\t\x12\x17\n\x0ftraining_images\x18\x06 \x01(\x05\x12\x1d\n\x15validation_partitions\x18\x07 \x03(\t\x12\x19\n\x11validation_images\x18\x08 \x01(\x05\x12 \n\x13validation_accuracy\x18\t \x01(\x01H\x00\x88\x01\x01\x12\x37\n\tlibraries\x18\n \x03(\x0b\x32$.digits.v1.Provenance.LibrariesEntry\x12\x0f\n\x07\x63ommand\x18\x0b \x01(\t\x1a\x30\n\x0eLibrariesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x16\n\x14_validation_accuracy\"\xac\x02\n\x05Model\x12\x15\n\rmodel_version\x18\x01 \x01(\x05\x12\x13\n\x0bis_deployed\x18\x02 \x01(\x08\x12\x12\n\nis_shipped\x18\x03 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nparameters\x18\x05 \x01(\x03\x12\x16\n\x0e\x61rtifact_bytes\x18\x06 \x01(\x03\x12\x17\n\x0f\x61rtifact_sha256\x18\x07 \x01(\t\x12)\n\nprovenance\x18\x08 \x01(\x0b\x32\x15.digits.v1.Provenance\x12)\n\nevaluation\x18\t \x01(\x0b\x32\x15.digits.v1.Evaluation\x12\x17\n\x0funcertain_below\x18\n \x01(\x01\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"c\n\x12ListModelsResponse\x12 \n\x06models\x18\x01 \x03(\x0b\x32\x10.digits.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"(\n\x0fGetModelRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\x05\"3\n\x10GetModelResponse\x12\x1f\n\x05model\x18\x01 \x01(\x0b\x32\x10.digits.v1.Model\"+\n\x12\x44\x65ployModelRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\x05\"6\n\x13\x44\x65ployModelResponse\x12\x1f\n\x05model\x18\x01 \x01(\x0b\x32\x10.digits.v1.Model2\xec\x01\n\x0cModelService\x12I\n\nListModels\x12\x1c.digits.v1.ListModelsRequest\x1a\x1d.digits.v1.ListModelsResponse\x12\x43\n\x08GetModel\x12\x1a.digits.v1.GetModelRequest\x1a\x1b.digits.v1.GetModelResponse\x12L\n\x0b\x44\x65ployModel\x12\x1d.digits.v1.DeployModelRequest\x1a\x1e.digits.v1.DeployModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,19 +42,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROVENANCE_LIBRARIESENTRY']._serialized_start=509
   _globals['_PROVENANCE_LIBRARIESENTRY']._serialized_end=557
   _globals['_MODEL']._serialized_start=584
-  _globals['_MODEL']._serialized_end=859
-  _globals['_LISTMODELSREQUEST']._serialized_start=861
-  _globals['_LISTMODELSREQUEST']._serialized_end=919
-  _globals['_LISTMODELSRESPONSE']._serialized_start=921
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1020
-  _globals['_GETMODELREQUEST']._serialized_start=1022
-  _globals['_GETMODELREQUEST']._serialized_end=1062
-  _globals['_GETMODELRESPONSE']._serialized_start=1064
-  _globals['_GETMODELRESPONSE']._serialized_end=1115
-  _globals['_DEPLOYMODELREQUEST']._serialized_start=1117
-  _globals['_DEPLOYMODELREQUEST']._serialized_end=1160
-  _globals['_DEPLOYMODELRESPONSE']._serialized_start=1162
-  _globals['_DEPLOYMODELRESPONSE']._serialized_end=1216
-  _globals['_MODELSERVICE']._serialized_start=1219
-  _globals['_MODELSERVICE']._serialized_end=1455
+  _globals['_MODEL']._serialized_end=884
+  _globals['_LISTMODELSREQUEST']._serialized_start=886
+  _globals['_LISTMODELSREQUEST']._serialized_end=944
+  _globals['_LISTMODELSRESPONSE']._serialized_start=946
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1045
+  _globals['_GETMODELREQUEST']._serialized_start=1047
+  _globals['_GETMODELREQUEST']._serialized_end=1087
+  _globals['_GETMODELRESPONSE']._serialized_start=1089
+  _globals['_GETMODELRESPONSE']._serialized_end=1140
+  _globals['_DEPLOYMODELREQUEST']._serialized_start=1142
+  _globals['_DEPLOYMODELREQUEST']._serialized_end=1185
+  _globals['_DEPLOYMODELRESPONSE']._serialized_start=1187
+  _globals['_DEPLOYMODELRESPONSE']._serialized_end=1241
+  _globals['_MODELSERVICE']._serialized_start=1244
+  _globals['_MODELSERVICE']._serialized_end=1480
 # @@protoc_insertion_point(module_scope)

@@ -131,6 +131,7 @@ class Model(_message.Message):
     ARTIFACT_SHA256_FIELD_NUMBER: _builtins.int
     PROVENANCE_FIELD_NUMBER: _builtins.int
     EVALUATION_FIELD_NUMBER: _builtins.int
+    UNCERTAIN_BELOW_FIELD_NUMBER: _builtins.int
     model_version: _builtins.int
     """Its number, from 1."""
     is_deployed: _builtins.bool
@@ -143,6 +144,10 @@ class Model(_message.Message):
     """Size of the artifact that serves, in bytes."""
     artifact_sha256: _builtins.str
     """SHA-256 of that artifact, in lower-case hexadecimal."""
+    uncertain_below: _builtins.float
+    """A prediction with less confidence is called uncertain, in [0, 1]: chosen so that 99 % of the validation digits are
+    not.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
@@ -167,10 +172,11 @@ class Model(_message.Message):
         artifact_sha256: _builtins.str = ...,
         provenance: Global___Provenance | None = ...,
         evaluation: _evaluation_pb2.Evaluation | None = ...,
+        uncertain_below: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "evaluation", b"evaluation", "provenance", b"provenance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_bytes", b"artifact_bytes", "artifact_sha256", b"artifact_sha256", "create_time", b"create_time", "evaluation", b"evaluation", "is_deployed", b"is_deployed", "is_shipped", b"is_shipped", "model_version", b"model_version", "parameters", b"parameters", "provenance", b"provenance"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_bytes", b"artifact_bytes", "artifact_sha256", b"artifact_sha256", "create_time", b"create_time", "evaluation", b"evaluation", "is_deployed", b"is_deployed", "is_shipped", b"is_shipped", "model_version", b"model_version", "parameters", b"parameters", "provenance", b"provenance", "uncertain_below", b"uncertain_below"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

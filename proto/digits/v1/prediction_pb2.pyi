@@ -119,12 +119,17 @@ class Prediction(_message.Message):
     CONFIDENCE_FIELD_NUMBER: _builtins.int
     PROBABILITIES_FIELD_NUMBER: _builtins.int
     MODEL_INPUT_FIELD_NUMBER: _builtins.int
+    IS_UNCERTAIN_FIELD_NUMBER: _builtins.int
     digit: _builtins.int
     """The most probable digit, 0 to 9."""
     confidence: _builtins.float
     """Probability of `digit`, in [0, 1]."""
     model_input: _builtins.bytes
     """The image that the model saw: 784 bytes, 28x28 row by row, 0 = background."""
+    is_uncertain: _builtins.bool
+    """Whether `confidence` is below the version's `uncertain_below`: better to ask than to believe. Few true digits
+    are flagged, most scribbles and letters are.
+    """
     @_builtins.property
     def probabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Ten probabilities, of the digits 0 to 9 in this order; they add up to 1."""
@@ -136,10 +141,11 @@ class Prediction(_message.Message):
         confidence: _builtins.float = ...,
         probabilities: _abc.Iterable[_builtins.float] | None = ...,
         model_input: _builtins.bytes = ...,
+        is_uncertain: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "digit", b"digit", "model_input", b"model_input", "probabilities", b"probabilities"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "digit", b"digit", "is_uncertain", b"is_uncertain", "model_input", b"model_input", "probabilities", b"probabilities"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -322,3 +328,135 @@ class BatchPredictResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchPredictResponse: _TypeAlias = BatchPredictResponse  # noqa: Y015
+
+@_typing.final
+class ReadNumberRequest(_message.Message):
+    """Asks for every digit in one image."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENCODED_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    encoded: _builtins.bytes
+    """A PNG, JPEG, WebP or BMP file: 1 byte to 4 MiB, at most 4096x4096 pixels. Required."""
+    model_version: _builtins.int
+    """The version to ask. 0: the deployed one."""
+    def __init__(
+        self,
+        *,
+        encoded: _builtins.bytes = ...,
+        model_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoded", b"encoded", "model_version", b"model_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadNumberRequest: _TypeAlias = ReadNumberRequest  # noqa: Y015
+
+@_typing.final
+class Box(_message.Message):
+    """A rectangle in the pixels of the image that was sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    X_FIELD_NUMBER: _builtins.int
+    Y_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    x: _builtins.int
+    """The left edge: pixels from the image's left, 0 or more."""
+    y: _builtins.int
+    """The upper edge: pixels from the image's top, 0 or more."""
+    width: _builtins.int
+    """Pixels, 1 or more."""
+    height: _builtins.int
+    """Pixels, 1 or more."""
+    def __init__(
+        self,
+        *,
+        x: _builtins.int = ...,
+        y: _builtins.int = ...,
+        width: _builtins.int = ...,
+        height: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["height", b"height", "width", b"width", "x", b"x", "y", b"y"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Box: _TypeAlias = Box  # noqa: Y015
+
+@_typing.final
+class NumberDigit(_message.Message):
+    """One digit of a number."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREDICTION_FIELD_NUMBER: _builtins.int
+    BOX_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    line: _builtins.int
+    """The line it stands in, from 0 at the top."""
+    @_builtins.property
+    def prediction(self) -> Global___Prediction:
+        """What the model reads, and the image that it saw."""
+
+    @_builtins.property
+    def box(self) -> Global___Box:
+        """Where its ink is."""
+
+    def __init__(
+        self,
+        *,
+        prediction: Global___Prediction | None = ...,
+        box: Global___Box | None = ...,
+        line: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["box", b"box", "prediction", b"prediction"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["box", b"box", "line", b"line", "prediction", b"prediction"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NumberDigit: _TypeAlias = NumberDigit  # noqa: Y015
+
+@_typing.final
+class ReadNumberResponse(_message.Message):
+    """The answer to ReadNumberRequest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    DIGITS_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    TIMINGS_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """The digits as text, such as "2026"; lines are parted by a line feed."""
+    model_version: _builtins.int
+    """The version that answered."""
+    @_builtins.property
+    def digits(self) -> _containers.RepeatedCompositeFieldContainer[Global___NumberDigit]:
+        """Every digit, from left to right within a line, lines from the top."""
+
+    @_builtins.property
+    def timings(self) -> Global___Timings:
+        """How long it took. `preprocess_ms` includes the search for digits."""
+
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        digits: _abc.Iterable[Global___NumberDigit] | None = ...,
+        model_version: _builtins.int = ...,
+        timings: Global___Timings | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["timings", b"timings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digits", b"digits", "model_version", b"model_version", "text", b"text", "timings", b"timings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadNumberResponse: _TypeAlias = ReadNumberResponse  # noqa: Y015

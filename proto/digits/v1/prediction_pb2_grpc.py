@@ -45,6 +45,11 @@ class PredictionServiceStub:
                 request_serializer=digits_dot_v1_dot_prediction__pb2.BatchPredictRequest.SerializeToString,
                 response_deserializer=digits_dot_v1_dot_prediction__pb2.BatchPredictResponse.FromString,
                 _registered_method=True)
+        self.ReadNumber = channel.unary_unary(
+                '/digits.v1.PredictionService/ReadNumber',
+                request_serializer=digits_dot_v1_dot_prediction__pb2.ReadNumberRequest.SerializeToString,
+                response_deserializer=digits_dot_v1_dot_prediction__pb2.ReadNumberResponse.FromString,
+                _registered_method=True)
 
 
 class PredictionServiceServicer:
@@ -71,6 +76,16 @@ class PredictionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadNumber(self, request, context):
+        """Reads every digit in one image: a number, or several lines of numbers. Strokes that belong together are joined,
+        digits that touch are parted. Dots, commas and dashes are passed over.
+
+        Errors: those of Predict.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PredictionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -83,6 +98,11 @@ def add_PredictionServiceServicer_to_server(servicer, server):
                     servicer.BatchPredict,
                     request_deserializer=digits_dot_v1_dot_prediction__pb2.BatchPredictRequest.FromString,
                     response_serializer=digits_dot_v1_dot_prediction__pb2.BatchPredictResponse.SerializeToString,
+            ),
+            'ReadNumber': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadNumber,
+                    request_deserializer=digits_dot_v1_dot_prediction__pb2.ReadNumberRequest.FromString,
+                    response_serializer=digits_dot_v1_dot_prediction__pb2.ReadNumberResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -140,6 +160,33 @@ class PredictionService:
             '/digits.v1.PredictionService/BatchPredict',
             digits_dot_v1_dot_prediction__pb2.BatchPredictRequest.SerializeToString,
             digits_dot_v1_dot_prediction__pb2.BatchPredictResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadNumber(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/digits.v1.PredictionService/ReadNumber',
+            digits_dot_v1_dot_prediction__pb2.ReadNumberRequest.SerializeToString,
+            digits_dot_v1_dot_prediction__pb2.ReadNumberResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,12 @@ class PredictionServiceStub:
 
     Errors: those of Predict. One bad image refuses the whole batch and is named, such as `images[3].encoded`.
     """
+    ReadNumber: _grpc.UnaryUnaryMultiCallable[_prediction_pb2.ReadNumberRequest, _prediction_pb2.ReadNumberResponse]
+    """Reads every digit in one image: a number, or several lines of numbers. Strokes that belong together are joined,
+    digits that touch are parted. Dots, commas and dashes are passed over.
+
+    Errors: those of Predict.
+    """
 
 @_typing.type_check_only
 class PredictionServiceAsyncStub(PredictionServiceStub):
@@ -62,6 +68,12 @@ class PredictionServiceAsyncStub(PredictionServiceStub):
     """Reads one digit from each of up to 1,024 images, all with the same model version.
 
     Errors: those of Predict. One bad image refuses the whole batch and is named, such as `images[3].encoded`.
+    """
+    ReadNumber: _aio.UnaryUnaryMultiCallable[_prediction_pb2.ReadNumberRequest, _prediction_pb2.ReadNumberResponse]  # type: ignore[assignment]
+    """Reads every digit in one image: a number, or several lines of numbers. Strokes that belong together are joined,
+    digits that touch are parted. Dots, commas and dashes are passed over.
+
+    Errors: those of Predict.
     """
 
 class PredictionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -89,6 +101,18 @@ class PredictionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reads one digit from each of up to 1,024 images, all with the same model version.
 
         Errors: those of Predict. One bad image refuses the whole batch and is named, such as `images[3].encoded`.
+        """
+
+    @_abc_1.abstractmethod
+    def ReadNumber(
+        self,
+        request: _prediction_pb2.ReadNumberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_prediction_pb2.ReadNumberResponse, _abc.Awaitable[_prediction_pb2.ReadNumberResponse]]:
+        """Reads every digit in one image: a number, or several lines of numbers. Strokes that belong together are joined,
+        digits that touch are parted. Dots, commas and dashes are passed over.
+
+        Errors: those of Predict.
         """
 
 def add_PredictionServiceServicer_to_server(servicer: PredictionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
