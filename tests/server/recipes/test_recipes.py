@@ -47,10 +47,11 @@ def test_the_fast_classic_is_the_same_network_and_keeps_digits_aside() -> None:
     assert not RECIPES["classic-fast"].uses_all_data
 
 
-def test_the_best_cnn_differs_in_its_patience_only() -> None:
-    epochs = resolve("cnn-best", {}).epochs
-    assert epochs > resolve("cnn", {}).epochs
-    assert resolve("cnn", {"epochs": epochs}) == resolve("cnn-best", {})
+def test_the_best_cnn_is_the_same_network_with_more_epochs_and_smaller_steps() -> None:
+    quick, best = resolve("cnn", {}), resolve("cnn-best", {})
+    assert best.epochs > quick.epochs
+    assert best.learning_rate < quick.learning_rate
+    assert dataclasses.replace(quick, epochs=best.epochs, learning_rate=best.learning_rate) == best
 
 
 def test_the_cnn_recipe_keeps_digits_aside_to_choose_its_best_epoch() -> None:
