@@ -1,4 +1,4 @@
-"""The sheet that people draw on: streamlit-drawable-canvas, which reports the drawing after each stroke."""
+"""The pad that people draw on: streamlit-drawable-canvas, which reports the drawing after each stroke."""
 
 from __future__ import annotations
 
@@ -7,39 +7,41 @@ import base64
 import streamlit as st
 from streamlit_drawable_canvas import st_canvas
 
-from frontend.drawing import Drawing, drawing
+from frontend.drawing import Drawing, Sheet, drawing
 from frontend.style import INK, PAPER
 
-SIDE_PX = 280
-KEY = "sheet"
 
-
-def canvas(brush_px: int) -> Drawing:
-    """Show the sheet, 280x280 pixels, and return what is on it."""
-    sheet = drawing()
-    if KEY not in st.session_state:
+def canvas(sheet: Sheet, brush_px: int) -> Drawing:
+    """Show a sheet and return what is on it."""
+    drawn = drawing(sheet)
+    key = f"pad-{sheet.name}"
+    if key not in st.session_state:
         # A new element, after another page or another choice: it starts with what was drawn.
-        sheet.given = sheet.strokes
+        drawn.given = drawn.strokes
     st_canvas(
         stroke_width=brush_px,
         stroke_color=INK,
         # Never transparent: that would read as black ink all over.
         background_color=PAPER,
-        width=SIDE_PX,
-        height=SIDE_PX,
+        width=sheet.width,
+        height=sheet.height,
         # Fabric.js ignores the key that it does not know.
-        initial_drawing={"objects": sheet.given, "revision": sheet.revision},
+        initial_drawing={"objects": drawn.given, "revision": drawn.revision},
         return_image_data=True,
-        on_change=_take_report,
-        key=KEY,
+        on_change=lambda: _take_report(sheet, key),
+        key=key,
     )
-    return sheet
+    return drawn
 
 
-def _take_report() -> None:
+def _take_report(sheet: Sheet, key: str) -> None:
     """Keep what the browser reports after a stroke, or after it painted what it was told to."""
-    report = st.session_state[KEY]["drawing"]
-    sheet = drawing()
-    sheet.strokes = report["raw"]["objects"]
-    data_url: str | None = report["data"]
-    sheet.png = base64.b64decode(data_url.partition(";base64,")[2]) if data_url else None
+    report = st.session_state[key]["drawing"]
+    drawn = drawing(sheet)
+    drawn.strokes = report["raw"]["objects"]
+    drawn.png = png_of(report["data"])
+
+
+def png_of(data_url: str | None) -> bytes | None:
+    """The bytes in a `data:image/png;base64,…` address."""
+    return base64.b64decode(data_url.partition(";base64,")[2]) if data_url else None

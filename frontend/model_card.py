@@ -67,6 +67,12 @@ def details_html(model: Model) -> str:
         rows.append(("Validation accuracy", wording.percent(provenance.validation_accuracy, 2)))
     if model.evaluation is not None and model.evaluation.images:
         rows.append(("Test loss", f"{model.evaluation.loss:.4f} nats (cross-entropy)"))
+        if (gap := model.evaluation.expected_calibration_error) is not None:
+            rows.append(
+                ("Calibration error", f"{wording.percent(gap, 2)}: how far confidence is from accuracy")
+            )
+    if model.uncertain_below:
+        rows.append(("Not sure below", f"{wording.percent(model.uncertain_below)} confidence"))
     rows += [
         ("Libraries", ", ".join(f"{name} {number}" for name, number in sorted(provenance.libraries.items()))),
         ("Training run", provenance.training_id),

@@ -5,20 +5,23 @@ from __future__ import annotations
 from html import escape
 
 from frontend.gallery import data_uri
-from frontend.records import Answer
-from frontend.wording import percent
+from frontend.records import Answer, Timings
+from frontend.wording import probability
 
 
 def answer_html(answer: Answer | None, *, title: str = "", hint: str = "", is_wrong: bool = False) -> str:
     """The digit, how sure the model is, ten bars, and the image that it saw. Texts are escaped here.
 
     `title` and `hint` say what to do while there is no answer; with one, `hint` is a remark below it, and in
-    red when `is_wrong`.
+    red when `is_wrong`. Where the model is uncertain, that is said in place of a bold claim.
     """
-    if answer is not None:
-        title = f"{percent(answer.prediction.confidence)} sure"
+    state = "is-empty"
+    if answer is not None and answer.prediction.is_uncertain:
+        state, title, hint = "is-uncertain", "Not sure", hint or "It may be no digit."
+    elif answer is not None:
+        state, title = "", f"{probability(answer.prediction.confidence)} sure"
     return (
-        f'<section class="answer{"" if answer else " is-empty"}" aria-label="The answer">'
+        f'<section class="answer {state}" aria-label="The answer">'
         '<div class="reading" role="status">'
         f"{_digit_html(answer)}"
         f'<div class="sureness">{escape(title)}</div>'
@@ -39,12 +42,14 @@ def _bars_html(answer: Answer | None) -> str:
     best = answer.prediction.digit if answer else -1
     rows = "".join(
         f'<div class="bar{" is-best" if digit == best else ""}"><span>{digit}</span>'
-        f'<i><b style="width:{probability * 100:.2f}%"></b></i>'
-        f"<span>{percent(probability) if answer else ''}</span></div>"
-        for digit, probability in enumerate(probabilities)
+        f'<i><b style="width:{share * 100:.2f}%"></b></i>'
+        f"<span>{probability(share) if answer else ''}</span></div>"
+        for digit, share in enumerate(probabilities)
     )
     said = (
-        ", ".join(f"{digit}: {percent(p)}" for digit, p in enumerate(probabilities)) if answer else "none yet"
+        ", ".join(f"{digit}: {probability(p)}" for digit, p in enumerate(probabilities))
+        if answer
+        else "none yet"
     )
     return f'<div class="bars" role="img" aria-label="Probabilities: {escape(said)}">{rows}</div>'
 
@@ -53,17 +58,20 @@ def _seen_html(answer: Answer | None) -> str:
     """The 28x28 pixels that the model read, enlarged; which version it was, and how long it took."""
     image = small_print = ""
     if answer is not None:
-        image = f'<img src="{data_uri(answer.prediction.model_input)}" alt="The pixels that the model saw">'
-        small_print = steps(answer)
+        # Painted together with the texts, or it would blink when one answer follows another.
+        image = (
+            f'<img src="{data_uri(answer.prediction.model_input)}" decoding="sync" '
+            'alt="The pixels that the model saw">'
+        )
+        small_print = steps(answer.model_version, answer.timings)
     return (
         f'<figure class="seen"><div>{image}</div><figcaption>What the model sees: 28×28 pixels'
         f'<div class="small-print">{escape(small_print)}</div></figcaption></figure>'
     )
 
 
-def steps(answer: Answer) -> str:
+def steps(model_version: int, timings: Timings) -> str:
     """Which version answered, and how long each step took on the server."""
-    timings = answer.timings
     parts = (
         ("decode", timings.decode_ms),
         ("prepare", timings.preprocess_ms),
@@ -71,4 +79,4 @@ def steps(answer: Answer) -> str:
         ("model", timings.engine_ms),
     )
     shown = " · ".join(f"{name} {milliseconds:.2f} ms" for name, milliseconds in parts)
-    return f"Version {answer.model_version} · {shown} · in all {timings.total_ms:.1f} ms"
+    return f"Version {model_version} · {shown} · in all {timings.total_ms:.1f} ms"

@@ -72,7 +72,8 @@ class Evaluation:
     """How a version does on a data set. All figures are 0 until it has succeeded.
 
     `accuracy_low` and `accuracy_high` bound the 95 % interval; `loss` is the mean cross-entropy in nats;
-    `confusion_matrix` is (10, 10) int64, true digit (row) x predicted digit (column).
+    `confusion_matrix` is (10, 10) int64, true digit (row) x predicted digit (column);
+    `expected_calibration_error` says how far confidence is from accuracy, None where it was not measured.
     """
 
     evaluation_id: str
@@ -90,6 +91,7 @@ class Evaluation:
     accuracy_high: float
     per_class: tuple[ClassMetrics, ...]
     confusion_matrix: npt.NDArray[np.int64]
+    expected_calibration_error: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,7 +267,10 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Model:
-    """An immutable model version. `evaluation` is on the test set of its own training."""
+    """An immutable model version. `evaluation` is on the test set of its own training.
+
+    A prediction with less confidence than `uncertain_below` is called uncertain; 0 calls none so.
+    """
 
     model_version: int
     is_deployed: bool
@@ -276,6 +281,7 @@ class Model:
     artifact_sha256: str
     provenance: Provenance
     evaluation: Evaluation | None
+    uncertain_below: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -289,12 +295,16 @@ class Models:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What the model reads in one image. `model_input` is the image that it saw."""
+    """What the model reads in one image. `model_input` is the image that it saw.
+
+    `is_uncertain`: better to ask than to believe; most scribbles and letters are flagged, few true digits.
+    """
 
     digit: int
     confidence: float
     probabilities: tuple[float, ...]
     model_input: Pixels
+    is_uncertain: bool = False
 
 
 @dataclass(frozen=True)
@@ -322,5 +332,34 @@ class BatchAnswer:
     """The answers to several images, in their order."""
 
     predictions: tuple[Prediction, ...]
+    model_version: int
+    timings: Timings
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in the pixels of the image that was sent: its left and upper edge, its size."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, eq=False)
+class NumberDigit:
+    """One digit of a number: what the model reads, where its ink is, and in which line, from 0 at the top."""
+
+    prediction: Prediction
+    box: Box
+    line: int
+
+
+@dataclass(frozen=True, eq=False)
+class NumberAnswer:
+    """Every digit in one image, from left to right, line by line. In `text` a line feed parts the lines."""
+
+    text: str
+    digits: tuple[NumberDigit, ...]
     model_version: int
     timings: Timings

@@ -10,11 +10,13 @@ from html import escape
 import streamlit as st
 
 from frontend import connection, wording
-from frontend.canvas import SIDE_PX, canvas
+from frontend.canvas import canvas
 from frontend.choices import Dataset
-from frontend.drawing import clear, undo
+from frontend.drawing import DIGIT_SHEET, NUMBER_SHEET, Drawing, Sheet, clear, drawing, undo
 from frontend.errors import ClientError
 from frontend.gallery import large_image
+from frontend.image_size import shown_size
+from frontend.live_pad import live_pad
 from frontend.records import Pixels, TestDigit
 
 BRUSHES_PX = {"Thin": 9, "Mid": 16, "Bold": 24}
@@ -29,35 +31,65 @@ TEST_SETS = (Dataset.MNIST_TEST, Dataset.BUILTIN_TEST, Dataset.BUILTIN_DIGITS)
 class Subject:
     """Something to read: an encoded file or (28, 28) pixels, or None while there is nothing.
 
-    `prompt` and `hint` say what to do while there is nothing; `is_pending` that the image is about to come.
-    `label` is the true digit, where it is known. `preview_html` shows the image once it was read.
+    `is_number`: several digits, not one. `prompt` and `hint` say what to do while there is nothing;
+    `is_pending` that the image is about to come. `size` is its width and height in pixels, where known, and
+    `label` the true digit. `preview_html` shows the image once it was read.
     """
 
     image: bytes | Pixels | None
     prompt: str = ""
     hint: str = ""
+    is_number: bool = False
     is_pending: bool = False
+    size: tuple[int, int] | None = None
     label: int | None = None
     preview_html: str = ""
 
 
-def drawing() -> Subject:
-    """Show the sheet and its tools."""
+def of_drawing(sheet: Sheet) -> Subject:
+    """What is on a sheet."""
+    drawn = drawing(sheet)
+    is_number = sheet is NUMBER_SHEET
+    return Subject(
+        image=None if drawn.is_blank else drawn.png,
+        prompt="The answer appears here",
+        hint="Write a number, in one line or in several." if is_number else "Write one digit, 0 to 9.",
+        is_number=is_number,
+        is_pending=not drawn.is_blank and drawn.png is None,
+        size=(sheet.width, sheet.height),
+    )
+
+
+def pad(sheet: Sheet, *, is_live: bool, overlay_html: str) -> None:
+    """Show a sheet and its tools. `overlay_html` lies over the ink."""
     # The widget stands below the sheet, its value is needed above: the session has it.
-    brush = st.session_state.get("brush", "Mid")
-    with st.container(key="sheet-frame"):
-        sheet = canvas(BRUSHES_PX[brush])
+    brush_px = BRUSHES_PX[st.session_state.get("brush", "Mid")]
+    with st.container(key="number-frame" if sheet is NUMBER_SHEET else "digit-frame"):
+        drawn = live_pad(sheet, brush_px) if is_live else canvas(sheet, brush_px)
         # The style sheet writes "draw here" on a sheet with this mark.
-        st.html('<i class="is-blank"></i>' if sheet.is_blank else "<i></i>")
-    with st.container(horizontal=True, gap="small", key="sheet-tools"):
-        st.button("Undo", on_click=undo, icon=":material/undo:", disabled=sheet.is_blank, width="stretch")
-        st.button(
-            "Clear",
-            on_click=clear,
-            icon=":material/ink_eraser:",
-            disabled=sheet.is_blank,
-            width="stretch",
-        )
+        st.html('<i class="is-blank"></i>' if drawn.is_blank else overlay_html or "<i></i>")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="sheet-tools"):
+        tools(sheet, drawn)
+
+
+def tools(sheet: Sheet, drawn: Drawing) -> None:
+    """Undo, clear, and the brush."""
+    st.button(
+        "Undo",
+        on_click=undo,
+        args=(sheet,),
+        icon=":material/undo:",
+        disabled=drawn.is_blank,
+        width="stretch",
+    )
+    st.button(
+        "Clear",
+        on_click=clear,
+        args=(sheet,),
+        icon=":material/ink_eraser:",
+        disabled=drawn.is_blank,
+        width="stretch",
+    )
     st.segmented_control(
         "Brush",
         list(BRUSHES_PX),
@@ -69,32 +101,31 @@ def drawing() -> Subject:
         width="stretch",
         label_visibility="collapsed",
     )
-    return Subject(
-        image=None if sheet.is_blank else sheet.png,
-        prompt="The answer appears here",
-        hint="Write one digit, 0 to 9. It is read after each stroke.",
-        is_pending=not sheet.is_blank and sheet.png is None,
-    )
 
 
-def file() -> Subject:
+def file(is_number: bool) -> Subject:
     """Let a visitor choose an image file."""
     upload = st.file_uploader(
-        "A photo or drawing of one digit",
+        "A photo or drawing of a number" if is_number else "A photo or drawing of one digit",
         type=IMAGE_TYPES,
         max_upload_size=UPLOAD_LIMIT_MIB,
         key="upload",
     )
     if upload is None:
+        what = "Of a number, in one line or in several" if is_number else "Of one digit"
         return Subject(
             None,
             "Choose an image",
-            "Of one digit: dark on light, light on dark or transparent. Up to 4096×4096.",
+            f"{what}: dark on light, light on dark or transparent. Up to 4096×4096.",
+            is_number=is_number,
         )
     data = upload.getvalue()
     source = f"data:{upload.type};base64,{base64.b64encode(data).decode()}"
     return Subject(
-        data, preview_html=f'<img class="preview" src="{escape(source)}" alt="{escape(upload.name)}">'
+        data,
+        is_number=is_number,
+        size=shown_size(data) if is_number else None,
+        preview_html=f'<img src="{escape(source)}" alt="{escape(upload.name)}">',
     )
 
 
@@ -120,7 +151,7 @@ def test_digit() -> Subject:
         )
     dataset, digit = found
     with st.container(key="test-digit"):
-        large_image(digit.pixels, alt=f"A handwritten {digit.label}", size_px=SIDE_PX)
+        large_image(digit.pixels, alt=f"A handwritten {digit.label}", size_px=DIGIT_SHEET.width)
     st.button("Another one", on_click=_shuffle, icon=":material/shuffle:", width="stretch")
     st.html(
         f'<div class="small-print">Labelled {digit.label} · no. {digit.index:,} of the '

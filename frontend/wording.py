@@ -32,6 +32,11 @@ def percent(share: float, decimals: int = 1) -> str:
     return f"{shown} %"
 
 
+def probability(share: float) -> str:
+    """A model's probability: 1.0 -> "> 99.9 %", 0.0 -> "< 0.1 %"; it is never certain, only rounded so."""
+    return percent(min(max(share, 1e-6), 1 - 1e-6))
+
+
 def accuracy(evaluation: Evaluation) -> str:
     """An accuracy with its 95 % interval: "99.52 % (99.36–99.64 %)"."""
     low, high = evaluation.accuracy_low * 100, evaluation.accuracy_high * 100

@@ -1,20 +1,20 @@
-"""Draw: a digit from the pen, a file or a test set; what the model reads in it, and how sure it is."""
+"""Draw: a digit or a number from the pen, a file or a test set; what the model reads, and how sure it is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from frontend import connection, subjects, wording
-from frontend.canvas import SIDE_PX
+from frontend import connection, preparation, subjects, wording
 from frontend.choices import Interpolation, Preprocessing
-from frontend.errors import ClientError, Refused, ServerUnavailable
-from frontend.probabilities import answer_html
-from frontend.records import Answer, Model
-from frontend.subjects import Subject
+from frontend.drawing import DIGIT_SHEET, NUMBER_SHEET
+from frontend.errors import ClientError, ServerUnavailable
+from frontend.reading import Reading, Settings, read
+from frontend.records import Model
 
-SOURCES = {"Draw": subjects.drawing, "Upload": subjects.file, "Test digit": subjects.test_digit}
+DRAW, UPLOAD, TEST_DIGIT = "Draw", "Upload", "Test digit"
 PREPARATIONS = {
     Preprocessing.NORMALISE: (
         "MNIST normalisation",
@@ -27,61 +27,106 @@ PREPARATIONS = {
     ),
 }
 READY_MADE = "A test digit is 28×28 already and goes to the model as it is."
-REFUSALS = {
-    "BLANK_IMAGE": "There is no ink in it",
-    "INVALID_IMAGE": "This file cannot be read",
-    "NOTHING_DEPLOYED": "No version is deployed",
-    "OVERLOADED": "The server is busy",
-}
+NUMBER = "Each digit is found, cut out and normalised by itself. Dots, commas and dashes are passed over."
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How a digit is to be read. Version 0 is the deployed one.
+class Mode:
+    """What is to be read: from where, one digit or a whole number, and whether the answer follows the pen."""
 
-    `is_server_away`: it did not tell its versions just now, so that there is no use in asking it more.
-    """
+    source: str
+    is_number: bool
+    is_live: bool
 
-    model_version: int
-    preprocessing: Preprocessing
-    interpolation: Interpolation
-    is_server_away: bool
+
+@dataclass(frozen=True)
+class Places:
+    """Where an answer goes, each place to be filled anew by the next one."""
+
+    answer: DeltaGenerator
+    digits: DeltaGenerator
+    comparison: DeltaGenerator | None
+
+    def show(self, reading: Reading) -> None:
+        """Put every part of an answer into its place."""
+        # Something goes into each of them: for what stays empty in a first run, Streamlit keeps no place.
+        self.answer.html(reading.answer_html)
+        self.digits.html(reading.digits_html or "<i hidden></i>")
+        if self.comparison is not None:
+            self.comparison.html(reading.comparison_html or preparation.EMPTY)
 
 
 @st.fragment
 def page() -> None:
-    """The whole page, as a fragment: a stroke reruns nothing else."""
-    st.title("Draw a digit")
-    source = st.segmented_control(
-        "Where the digit comes from",
-        list(SOURCES),
-        default="Draw",
-        required=True,
-        label_visibility="collapsed",
-        key="source",
-        persist_state="session",
-    )
+    """The whole page, as a fragment: a choice reruns nothing else."""
+    title_place = st.container()
+    mode = choose_mode()
+    title_place.title("Draw a number" if mode.is_number else "Draw a digit")
+    sheet = NUMBER_SHEET if mode.is_number else DIGIT_SHEET
     with st.container(horizontal=True, gap="large", key="draw-columns"):
-        image_side = st.container(width=SIDE_PX, key="image-side")
-        answer_side = st.container(key="answer-side")
-    # The image's side comes first, and draws without the server: the sheet stays while the server is away.
-    with image_side:
-        subject = SOURCES[source]()
+        image_side = st.container(width=sheet.width, key="image-side")
+        answer_side = st.container(key="number-side" if mode.is_number else "answer-side")
+    digits_place = st.container()
     with answer_side:
         answer_place = st.container()
-        settings = choose_settings(is_ready_made=source == "Test digit")
-    answer, html = read(subject, settings)
-    with answer_place:
-        st.html(html)
-    if answer is not None and subject.preview_html:
-        with image_side:
-            st.html(subject.preview_html)
+        settings, comparison_place = choose_settings(mode)
+    with image_side:
+        image_and_answer(mode, settings, Places(answer_place, digits_place, comparison_place))
 
 
-def choose_settings(is_ready_made: bool) -> Settings:
-    """Which version reads, and how the image becomes its input."""
+@st.fragment
+def image_and_answer(mode: Mode, settings: Settings, places: Places) -> None:
+    """What is read, and its answer in the places for it: a stroke reruns no more than this."""
+    if mode.source == DRAW:
+        sheet = NUMBER_SHEET if mode.is_number else DIGIT_SHEET
+        reading = read(subjects.of_drawing(sheet), settings)
+        # The answer goes first: the live pad takes its own element for the sign that it may report again.
+        places.show(reading)
+        subjects.pad(sheet, is_live=mode.is_live, overlay_html=reading.boxes_html)
+        return
+    subject = subjects.file(mode.is_number) if mode.source == UPLOAD else subjects.test_digit()
+    reading = read(subject, settings)
+    places.show(reading)
+    if reading.is_read and subject.preview_html:
+        st.html(f'<div class="preview">{subject.preview_html}{reading.boxes_html}</div>')
+
+
+def choose_mode() -> Mode:
+    """Where the image comes from, how much of it there is to read, and when."""
+    with st.container(horizontal=True, vertical_alignment="center", key="mode"):
+        source = st.segmented_control(
+            "Where the digit comes from",
+            [DRAW, UPLOAD, TEST_DIGIT],
+            default=DRAW,
+            required=True,
+            label_visibility="collapsed",
+            key="source",
+            persist_state="session",
+            width="content",
+        )
+        is_number = st.toggle(
+            "Whole number",
+            disabled=source == TEST_DIGIT,
+            help="Reads all digits of a number, and shows where it found each.",
+            key="whole-number",
+            persist_state="session",
+        )
+        is_live = st.toggle(
+            "Live",
+            disabled=source != DRAW,
+            help="The answer follows the pen. Off: it comes after each stroke.",
+            key="live",
+            persist_state="session",
+        )
+    return Mode(source, is_number and source != TEST_DIGIT, is_live and source == DRAW)
+
+
+def choose_settings(mode: Mode) -> tuple[Settings, DeltaGenerator | None]:
+    """Which version reads, how the image becomes its input, and the place to compare both ways, if wanted."""
     models, is_server_away = known_models()
     deployed = next((model.model_version for model in models if model.is_deployed), None)
+    is_ready_made = mode.source == TEST_DIGIT
+    preprocessing, interpolation = Preprocessing.NORMALISE, Interpolation.BILINEAR
     with st.container(horizontal=True, key="settings"):
         version = st.selectbox(
             "Read by",
@@ -91,29 +136,44 @@ def choose_settings(is_ready_made: bool) -> Settings:
             persist_state="session",
             width=190,
         )
-        preprocessing = st.selectbox(
-            "Prepared by",
-            list(PREPARATIONS),
-            format_func=lambda choice: PREPARATIONS[choice][0],
-            disabled=is_ready_made,
-            key="preprocessing",
-            persist_state="session",
-            width=190,
-        )
-        interpolation = st.selectbox(
-            "Interpolation",
-            list(wording.INTERPOLATIONS),
-            format_func=lambda choice: wording.INTERPOLATIONS[choice],
-            disabled=is_ready_made or preprocessing != Preprocessing.RESIZE,
-            help="How a small pixel is computed from the large ones. For the plain resize only.",
-            key="interpolation",
-            persist_state="session",
-            width=130,
-        )
-    st.html(
-        f'<div class="small-print">{READY_MADE if is_ready_made else PREPARATIONS[preprocessing][1]}</div>'
+        if not mode.is_number:
+            preprocessing, interpolation = choose_preparation(is_ready_made)
+    if mode.is_number:
+        explanation = NUMBER
+    else:
+        explanation = READY_MADE if is_ready_made else PREPARATIONS[preprocessing][1]
+    st.html(f'<div class="small-print">{explanation}</div>')
+    comparison_place = None
+    if not mode.is_number and not is_ready_made:
+        comparison = st.expander("Why preparation matters", key="compare", on_change="rerun")
+        if comparison.open:
+            comparison_place = comparison.container()
+    settings = Settings(version, preprocessing, interpolation, comparison_place is not None, is_server_away)
+    return settings, comparison_place
+
+
+def choose_preparation(is_ready_made: bool) -> tuple[Preprocessing, Interpolation]:
+    """How an image of one digit becomes the model's input."""
+    preprocessing = st.selectbox(
+        "Prepared by",
+        list(PREPARATIONS),
+        format_func=lambda choice: PREPARATIONS[choice][0],
+        disabled=is_ready_made,
+        key="preprocessing",
+        persist_state="session",
+        width=190,
     )
-    return Settings(version, preprocessing, interpolation, is_server_away)
+    interpolation = st.selectbox(
+        "Interpolation",
+        list(wording.INTERPOLATIONS),
+        format_func=lambda choice: wording.INTERPOLATIONS[choice],
+        disabled=is_ready_made or preprocessing != Preprocessing.RESIZE,
+        help="How a small pixel is computed from the large ones. For the plain resize only.",
+        key="interpolation",
+        persist_state="session",
+        width=130,
+    )
+    return preprocessing, interpolation
 
 
 def known_models() -> tuple[tuple[Model, ...], bool]:
@@ -132,49 +192,6 @@ def version_name(number: int, deployed: int | None) -> str:
     if number:
         return f"Version {number}"
     return "Deployed version" if deployed is None else f"Deployed: version {deployed}"
-
-
-def read(subject: Subject, settings: Settings) -> tuple[Answer | None, str]:
-    """The answer, if there is one, and what the page shows of it or says instead, as HTML."""
-    last: Answer | None = st.session_state.get("last-answer")
-    if subject.is_pending:
-        return last, answer_html(last)
-    if subject.image is None:
-        st.session_state["last-answer"] = None
-        return None, answer_html(None, title=subject.prompt, hint=subject.hint)
-    waiting = answer_html(None, title="Waiting for the server", hint="What you drew or chose is kept.")
-    if settings.is_server_away:
-        return None, waiting
-    try:
-        answer = ask(subject, settings)
-    except ServerUnavailable as error:
-        connection.note(error)
-        return None, waiting
-    except Refused as error:
-        title = REFUSALS.get(error.reason, "This was refused")
-        return None, answer_html(None, title=title, hint=wording.sentence(error.message), is_wrong=True)
-    except ClientError as error:
-        return None, answer_html(None, title="That failed", hint=error.message, is_wrong=True)
-    st.session_state["last-answer"] = answer
-    if subject.label is None:
-        return answer, answer_html(answer)
-    is_right = answer.prediction.digit == subject.label
-    verdict = f"{'Right' if is_right else 'Wrong'}: it is labelled {subject.label}."
-    return answer, answer_html(answer, hint=verdict, is_wrong=not is_right)
-
-
-def ask(subject: Subject, settings: Settings) -> Answer:
-    """Have the server read the subject. Raises ClientError."""
-    client = connection.client()
-    if isinstance(subject.image, bytes):
-        return client.predict(
-            subject.image,
-            preprocessing=settings.preprocessing,
-            interpolation=settings.interpolation,
-            model_version=settings.model_version,
-        )
-    assert subject.image is not None
-    return client.predict_pixels(subject.image, model_version=settings.model_version)
 
 
 page()

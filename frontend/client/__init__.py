@@ -116,6 +116,17 @@ class Client:
             messages.timings(response.timings),
         )
 
+    def read_number(self, image: bytes, *, model_version: int = 0) -> records.NumberAnswer:
+        """Read every digit in an encoded image (PNG, JPEG, WebP or BMP). Version 0 is the deployed one."""
+        request = prediction_pb2.ReadNumberRequest(encoded=image, model_version=model_version)
+        response = self._call(self._prediction.ReadNumber, request, PREDICT_DEADLINE_S)
+        return records.NumberAnswer(
+            response.text,
+            tuple(messages.number_digit(digit) for digit in response.digits),
+            response.model_version,
+            messages.timings(response.timings),
+        )
+
     def _predict(
         self,
         image: prediction_pb2.Image,

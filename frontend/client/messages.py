@@ -69,6 +69,7 @@ def evaluation(message: evaluation_pb2.Evaluation) -> records.Evaluation:
             for row in message.per_class
         ),
         confusion_matrix=np.array(counts, dtype=np.int64).reshape(10, 10),
+        expected_calibration_error=optional(message, "expected_calibration_error"),
     )
 
 
@@ -201,6 +202,7 @@ def model(message: model_pb2.Model) -> records.Model:
         artifact_sha256=message.artifact_sha256,
         provenance=provenance(message.provenance),
         evaluation=evaluation(message.evaluation) if message.HasField("evaluation") else None,
+        uncertain_below=message.uncertain_below,
     )
 
 
@@ -210,6 +212,14 @@ def prediction(message: prediction_pb2.Prediction) -> records.Prediction:
         confidence=message.confidence,
         probabilities=tuple(message.probabilities),
         model_input=pixels(message.model_input),
+        is_uncertain=message.is_uncertain,
+    )
+
+
+def number_digit(message: prediction_pb2.NumberDigit) -> records.NumberDigit:
+    box = message.box
+    return records.NumberDigit(
+        prediction(message.prediction), records.Box(box.x, box.y, box.width, box.height), message.line
     )
 
 

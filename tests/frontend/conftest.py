@@ -59,3 +59,16 @@ def seven_png() -> bytes:
     file = BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def two_sevens_png() -> bytes:
+    """Two sevens beside each other on the wide sheet: dark on paper, 720x280 pixels."""
+    image = Image.new("RGB", (720, 280), "#fdfbf5")
+    for left in (100, 400):
+        ImageDraw.Draw(image).line(
+            [(left, 70), (left + 120, 70), (left + 50, 220)], fill="#1d2433", width=16, joint="curve"
+        )
+    file = BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()

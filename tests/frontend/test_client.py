@@ -59,6 +59,20 @@ def test_a_batch_answers_in_its_order(client: Client, seven_png: bytes) -> None:
     assert [prediction.digit for prediction in batch.predictions] == [7, 7]
 
 
+def test_a_number_is_read_digit_by_digit_with_the_place_of_each(
+    client: Client, two_sevens_png: bytes
+) -> None:
+    answer = client.read_number(two_sevens_png)
+
+    assert answer.text == "77"
+    assert [digit.prediction.digit for digit in answer.digits] == [7, 7]
+    left, right = (digit.box for digit in answer.digits)
+    assert abs(left.x - 100) < 16
+    assert left.x + left.width < right.x
+    assert {digit.line for digit in answer.digits} == {0}
+    assert answer.model_version >= 1
+
+
 def test_the_deployed_version_comes_with_provenance_and_evaluation(client: Client) -> None:
     model = client.get_model()
     listed = client.list_models()

@@ -87,12 +87,12 @@ def test_the_form_begins_with_the_recipes_defaults(train_page: AppTest, client: 
 
 
 def test_each_recipe_keeps_its_own_changes_until_they_are_taken_back(train_page: AppTest) -> None:
-    train_page.number_input(key="train_classic_epochs").set_value(3).run()
+    train_page.number_input(key="train_classic_epochs").set_value(7).run()
 
     train_page.radio(key="train_recipe").set_value("cnn").run()
-    assert train_page.number_input(key="train_cnn_epochs").value != 3
+    assert train_page.number_input(key="train_cnn_epochs").value != 7
     train_page.radio(key="train_recipe").set_value("classic").run()
-    assert train_page.number_input(key="train_classic_epochs").value == 3
+    assert train_page.number_input(key="train_classic_epochs").value == 7
 
     train_page.button(key="train_reset").click().run()
     assert train_page.number_input(key="train_classic_epochs").value == 10

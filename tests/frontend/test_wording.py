@@ -23,6 +23,11 @@ def test_a_share_never_rounds_up_to_certainty_or_down_to_nothing(share: float, s
     assert wording.percent(share) == shown
 
 
+@pytest.mark.parametrize(("share", "shown"), [(1.0, "> 99.9 %"), (0.0, "< 0.1 %"), (0.5, "50.0 %")])
+def test_a_model_is_never_said_to_be_certain(share: float, shown: str) -> None:
+    assert wording.probability(share) == shown
+
+
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(8.4, "8 s"), (59.6, "1 min"), (200, "3 min 20 s"), (3900, "1 h 5 min")]
 )
