@@ -18,8 +18,9 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
 
     PNG, JPEG, WebP or BMP; grey, coloured, palette, 16 bits, with alpha. A JPEG is turned the way up that its
     EXIF orientation says, as every viewer shows it; the other formats are taken as they are stored. An image
-    without ink gives zeros. Raises InvalidImage for anything undecodable, truncated, animated, over 4 MiB or
-    over 4096×4096 pixels; size and structure are judged before decoding.
+    without ink gives zeros; `to_ink` tells what is taken for ink. Raises InvalidImage for anything that
+    cannot be decoded, is truncated, animated, over 4 MiB or over 4096×4096 pixels; size and structure are
+    judged before decoding.
     """
     header = read_header(data)
     pixels = _decode(data, header)

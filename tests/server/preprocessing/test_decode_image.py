@@ -145,6 +145,21 @@ def test_a_tight_crop_of_a_digit_is_read_the_right_way_round(digits: Picture, pn
     assert np.mean(is_right) > 0.97
 
 
+def test_specks_that_no_pen_would_leave_are_taken_away_from_a_drawing(draw: Draw, png: Png) -> None:
+    canvas = 255 - draw(pen=6)
+    specked = canvas.copy()
+    for x, y in [(5, 5), (270, 12), (8, 260), (265, 270)]:
+        specked[y : y + 2, x : x + 2] = 0
+    np.testing.assert_array_equal(decode_image(png(specked)), decode_image(png(canvas)))
+
+
+def test_a_dot_of_the_same_pen_is_kept_in_a_drawing(png: Png) -> None:
+    canvas = np.full((280, 280), 255, np.uint8)
+    cv2.line(canvas, (140, 40), (130, 240), 0, 8)
+    cv2.circle(canvas, (180, 240), 4, 0, -1)
+    assert decode_image(png(canvas))[240, 180] == 255
+
+
 @pytest.mark.parametrize("thickness", [1, 3, 10, 25])
 def test_a_frame_around_the_paper_is_no_ink(draw: Draw, png: Png, thickness: int) -> None:
     canvas = 255 - draw()
