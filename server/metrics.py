@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-CLASSES = 10
+from server.calibration import CLASSES, check_answers, expected_calibration_error
 
 # Keras clips probabilities so before it takes the logarithm: one certain mistake is not an infinite loss.
 EPSILON = 1e-7
@@ -49,6 +49,8 @@ class Metrics:
     """(10, 10) int64: rows are true digits, columns predicted ones."""
     per_class: tuple[ClassMetrics, ...]
     """Ten, by digit."""
+    expected_calibration_error: float | None = None
+    """How far confidence is from accuracy, in [0, 1] (`server.calibration`). None for older measurements."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that `json` can write; `from_json` reads them back."""
@@ -61,6 +63,7 @@ class Metrics:
             "accuracy_high": self.accuracy_high,
             "confusion_matrix": self.confusion_matrix.tolist(),
             "per_class": [asdict(metrics) for metrics in self.per_class],
+            "expected_calibration_error": self.expected_calibration_error,
         }
 
     @classmethod
@@ -78,7 +81,7 @@ def measure(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8
 
     The predicted digit is the most probable one, the lower of equals.
     """
-    _check(probabilities, labels)
+    check_answers(probabilities, labels)
     predicted = probabilities.argmax(axis=1)
     matrix = np.zeros((CLASSES, CLASSES), dtype=np.int64)
     np.add.at(matrix, (labels, predicted), 1)
@@ -93,12 +96,13 @@ def measure(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8
         accuracy_high=high,
         confusion_matrix=matrix,
         per_class=tuple(_class_metrics(matrix, digit) for digit in range(CLASSES)),
+        expected_calibration_error=expected_calibration_error(probabilities, labels),
     )
 
 
 def losses(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
     """The cross-entropy of each image in nats: (N,) float64, 0 certain and right, 16.1 certain and wrong."""
-    _check(probabilities, labels)
+    check_answers(probabilities, labels)
     of_label = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return -np.log(np.clip(of_label, EPSILON, 1.0 - EPSILON))
 
@@ -124,11 +128,3 @@ def _class_metrics(matrix: npt.NDArray[np.int64], digit: int) -> ClassMetrics:
         f1=2 * right / (support + predicted) if support + predicted else 0.0,
         support=support,
     )
-
-
-def _check(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8]) -> None:
-    if labels.ndim != 1 or not len(labels) or probabilities.shape != (len(labels), CLASSES):
-        raise ValueError(
-            f"expected (N, 10) probabilities and (N,) labels, N ≥ 1, "
-            f"got {probabilities.shape} and {labels.shape}"
-        )

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Engine, Row, insert, select, update
 
+from server.calibration import CLASSES
 from server.database import evaluations as table
 from server.datasets import Dataset
-from server.metrics import CLASSES, Metrics
+from server.metrics import Metrics
 from server.models import ModelVersion
 
 # Everything but the probabilities, which are large and rarely asked for.

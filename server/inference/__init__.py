@@ -2,6 +2,6 @@
 
 from server.inference.batcher import BatchResult, MicroBatcher
 from server.inference.engine import Engine
-from server.inference.engines import Artifacts, Engines, LoadedModel
+from server.inference.engines import Artifacts, Engines, LoadedModel, Submitted
 
-__all__ = ["Artifacts", "BatchResult", "Engine", "Engines", "LoadedModel", "MicroBatcher"]
+__all__ = ["Artifacts", "BatchResult", "Engine", "Engines", "LoadedModel", "MicroBatcher", "Submitted"]

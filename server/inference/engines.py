@@ -25,12 +25,24 @@ class Artifacts(Protocol):
     def artifact_path(self, version: int) -> Path:
         """A verified artifact. Raises ModelNotFound, ModelCorrupt."""
 
+    def uncertain_below(self, version: int) -> float:
+        """The confidence below which a version's reading is uncertain. Raises ModelNotFound, ModelCorrupt."""
+
 
 class LoadedModel(NamedTuple):
     """A version that is ready to answer."""
 
     version: int
     batcher: MicroBatcher
+    uncertain_below: float
+
+
+class Submitted(NamedTuple):
+    """A request that a version has taken: what it is judged by belongs to the version that answers it."""
+
+    version: int
+    answer: Future[BatchResult]
+    uncertain_below: float
 
 
 class Engines:
@@ -94,9 +106,7 @@ class Engines:
         with self._lock:
             return self._find(version) is not None
 
-    def submit(
-        self, images: npt.NDArray[np.uint8], version: int | None
-    ) -> tuple[int, Future[BatchResult]] | None:
+    def submit(self, images: npt.NDArray[np.uint8], version: int | None) -> Submitted | None:
         """Ask a version, None for the deployed one, about (N, 28, 28) uint8 images, N ≥ 1.
 
         Gives the version that answers all of them and the future answer, or None when it has to be loaded
@@ -104,7 +114,9 @@ class Engines:
         """
         with self._lock:
             model = self._find(version)
-            return None if model is None else (model.version, model.batcher.submit(images))
+            if model is None:
+                return None
+            return Submitted(model.version, model.batcher.submit(images), model.uncertain_below)
 
     def close(self) -> None:
         """Answer what is queued and end every thread. Nothing is deployed afterwards."""
@@ -133,7 +145,10 @@ class Engines:
         return model
 
     def _load(self, version: int) -> LoadedModel:
-        return LoadedModel(version, MicroBatcher(Engine(self._artifacts.artifact_path(version))))
+        # Before the engine: whatever is wrong, no thread is left behind.
+        uncertain_below = self._artifacts.uncertain_below(version)
+        batcher = MicroBatcher(Engine(self._artifacts.artifact_path(version)))
+        return LoadedModel(version, batcher, uncertain_below)
 
     def _keep(self, model: LoadedModel) -> None:
         """Remember a model among the others, and let go of the one not asked for the longest."""

@@ -123,6 +123,10 @@ class ModelStore:
         """The artifact to serve a version from, its checksum verified. Raises ModelNotFound, ModelCorrupt."""
         return verify_file(self._folder(version), self.get(version), ARTIFACT)
 
+    def uncertain_below(self, version: int) -> float:
+        """The confidence below which a version's reading is uncertain. Raises ModelNotFound, ModelCorrupt."""
+        return self.get(version).uncertain_below
+
     def probabilities(self, version: int) -> npt.NDArray[np.float32]:
         """A version's answers on its own test set: (N, 10) float32. Raises ModelNotFound, ModelCorrupt."""
         path = verify_file(self._folder(version), self.get(version), PROBABILITIES)

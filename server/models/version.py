@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from server.calibration import NEUTRAL_TEMPERATURE, NEUTRAL_UNCERTAIN_BELOW
 from server.datasets import Dataset, DataSource, Partition
 from server.errors import ModelCorrupt
 from server.metrics import Metrics
@@ -61,6 +62,15 @@ class Provenance:
     """Name -> version of what trained it, such as `keras`."""
     parameters: int
     """Number of weights."""
+    temperature: float = NEUTRAL_TEMPERATURE
+    """What the logits were divided by, in the artifact itself, so that its probabilities are calibrated."""
+    uncertain_below: float = NEUTRAL_UNCERTAIN_BELOW
+    """A reading with less confidence is called uncertain, in [0, 1]. The defaults of both are for versions
+    without validation digits, and for those made before there was a calibration."""
+    pen_strokes: Mapping[str, Any] = field(default_factory=dict)
+    """What it learnt beside the data source: the pen strokes' `source` and `sha256`, and for `train`,
+    `validation` and `test` whose digits they were and how they are read. Empty for all but a shipped version.
+    """
 
 
 @dataclass(frozen=True)

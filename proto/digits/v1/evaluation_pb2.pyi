@@ -140,6 +140,7 @@ class Evaluation(_message.Message):
     ACCURACY_HIGH_FIELD_NUMBER: _builtins.int
     PER_CLASS_FIELD_NUMBER: _builtins.int
     CONFUSION_MATRIX_FIELD_NUMBER: _builtins.int
+    EXPECTED_CALIBRATION_ERROR_FIELD_NUMBER: _builtins.int
     evaluation_id: _builtins.str
     """Its id, given by the server."""
     model_version: _builtins.int
@@ -162,6 +163,10 @@ class Evaluation(_message.Message):
     """Lower end of the 95 % Wilson interval of `accuracy`."""
     accuracy_high: _builtins.float
     """Upper end of the 95 % Wilson interval of `accuracy`."""
+    expected_calibration_error: _builtins.float
+    """Expected calibration error, in [0, 1]: how far confidence is from accuracy, in 15 equally wide bins of confidence,
+    weighted by their images. Not set for what was measured before it was.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was asked for."""
@@ -196,12 +201,15 @@ class Evaluation(_message.Message):
         accuracy_high: _builtins.float = ...,
         per_class: _abc.Iterable[Global___ClassMetrics] | None = ...,
         confusion_matrix: _abc.Iterable[_builtins.int] | None = ...,
+        expected_calibration_error: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_calibration_error", b"_expected_calibration_error", "create_time", b"create_time", "end_time", b"end_time", "expected_calibration_error", b"expected_calibration_error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "accuracy_high", b"accuracy_high", "accuracy_low", b"accuracy_low", "confusion_matrix", b"confusion_matrix", "create_time", b"create_time", "dataset", b"dataset", "end_time", b"end_time", "evaluation_id", b"evaluation_id", "failure_reason", b"failure_reason", "images", b"images", "loss", b"loss", "misclassified", b"misclassified", "model_version", b"model_version", "per_class", b"per_class", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_calibration_error", b"_expected_calibration_error", "accuracy", b"accuracy", "accuracy_high", b"accuracy_high", "accuracy_low", b"accuracy_low", "confusion_matrix", b"confusion_matrix", "create_time", b"create_time", "dataset", b"dataset", "end_time", b"end_time", "evaluation_id", b"evaluation_id", "expected_calibration_error", b"expected_calibration_error", "failure_reason", b"failure_reason", "images", b"images", "loss", b"loss", "misclassified", b"misclassified", "model_version", b"model_version", "per_class", b"per_class", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__expected_calibration_error: _TypeAlias = _typing.Literal["expected_calibration_error"]  # noqa: Y015
+    _WhichOneofArgType__expected_calibration_error: _TypeAlias = _typing.Literal["_expected_calibration_error", b"_expected_calibration_error"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_calibration_error) -> _WhichOneofReturnType__expected_calibration_error | None: ...
 
 Global___Evaluation: _TypeAlias = Evaluation  # noqa: Y015
 

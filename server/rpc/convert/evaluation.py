@@ -81,6 +81,8 @@ def evaluation(result: Evaluation) -> pb.Evaluation:
         message.accuracy = metrics.accuracy
         message.accuracy_low = metrics.accuracy_low
         message.accuracy_high = metrics.accuracy_high
+        if metrics.expected_calibration_error is not None:
+            message.expected_calibration_error = metrics.expected_calibration_error
         message.confusion_matrix.extend(metrics.confusion_matrix.ravel().tolist())
         for digit, one in enumerate(metrics.per_class):
             message.per_class.add(

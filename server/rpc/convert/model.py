@@ -24,6 +24,7 @@ def model(version: ModelVersion, evaluation: Evaluation, *, is_deployed: bool) -
         artifact_sha256=version.artifact.sha256,
         provenance=_provenance(version),
         evaluation=evaluation_convert.evaluation(evaluation),
+        uncertain_below=version.uncertain_below,
     )
 
 

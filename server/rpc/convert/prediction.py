@@ -9,6 +9,7 @@ from digits.v1 import prediction_pb2
 from server.errors import InvalidArgument, InvalidImage
 from server.prediction import EncodedImage, ImageInput, Prediction, RawPixels, Timings
 from server.preprocessing import Interpolation, Preprocessing
+from server.reading import NumberDigit
 from server.rpc.convert.common import enum_from_proto
 
 MAX_BATCH = 1024
@@ -62,7 +63,14 @@ def prediction(result: Prediction) -> prediction_pb2.Prediction:
         confidence=result.confidence,
         probabilities=result.probabilities.tolist(),
         model_input=result.model_input.tobytes(),
+        is_uncertain=result.is_uncertain,
     )
+
+
+def number_digit(digit: NumberDigit) -> prediction_pb2.NumberDigit:
+    """One digit of a number."""
+    box = prediction_pb2.Box(x=digit.box.x, y=digit.box.y, width=digit.box.width, height=digit.box.height)
+    return prediction_pb2.NumberDigit(prediction=prediction(digit.prediction), box=box, line=digit.line)
 
 
 def timings(result: Timings) -> prediction_pb2.Timings:

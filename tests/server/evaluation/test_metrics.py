@@ -52,6 +52,11 @@ def test_a_digit_that_is_never_read_and_never_there_has_zeros() -> None:
     assert (metrics.precision, metrics.recall, metrics.f1, metrics.support) == (0, 0, 0, 0)
 
 
+def test_a_reader_that_is_surer_than_right_has_a_calibration_error() -> None:
+    assert measure(certain(4, 4), labels(4, 4)).expected_calibration_error == 0.0
+    assert measure(certain(4, 4), labels(4, 9)).expected_calibration_error == pytest.approx(0.5)
+
+
 def test_the_loss_is_the_mean_cross_entropy_in_nats() -> None:
     probabilities = np.full((2, 10), 0.05, np.float32)
     probabilities[0, 3] = 0.55

@@ -139,6 +139,37 @@ def test_a_swap_under_load_loses_no_request_and_mixes_no_answer(
     assert answered == {1, 2}
 
 
+def test_a_swap_under_load_judges_no_answer_by_another_versions_threshold(
+    store: ModelStore, save: Callable[..., Any], beginner: Any, images: Images
+) -> None:
+    thresholds = {1: 0.25, 2: 0.75}
+    for threshold in thresholds.values():
+        save(store, beginner, uncertain_below=threshold)
+    engines = Engines(store)
+    engines.deploy(1)
+    stop = threading.Event()
+    seen: set[tuple[int, float]] = set()
+
+    def keep_asking() -> None:
+        while not stop.is_set():
+            submitted = engines.submit(images[:1], None)
+            assert submitted is not None
+            submitted.answer.result(PATIENCE_S)
+            seen.add((submitted.version, submitted.uncertain_below))
+
+    threads = [threading.Thread(target=keep_asking) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for swap in range(20):
+        engines.deploy(2 - swap % 2)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    engines.close()
+
+    assert seen == set(thresholds.items())
+
+
 def test_what_was_replaced_leaves_memory(engines: Engines, images: Images) -> None:
     engines.deploy(1)
     old = engines._deployed

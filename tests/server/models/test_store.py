@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -47,6 +48,30 @@ def test_a_version_reads_the_same_after_a_restart(
 
     assert read.metrics.to_json() == saved.metrics.to_json()
     assert {**vars(read), "metrics": None} == {**vars(saved), "metrics": None}
+
+
+def test_a_version_says_when_to_doubt_it(store: ModelStore, save: Save, regression: Any) -> None:
+    version = save(store, regression, temperature=1.25, uncertain_below=0.625)
+    assert (version.temperature, version.uncertain_below) == (1.25, 0.625)
+    assert store.uncertain_below(1) == 0.625
+    with pytest.raises(ModelNotFound):
+        store.uncertain_below(2)
+
+
+def test_a_version_from_before_there_was_a_calibration_is_read_with_neutral_values(
+    store: ModelStore, save: Save, regression: Any, tmp_path: Path
+) -> None:
+    new = save(store, regression, temperature=1.25, uncertain_below=0.625)
+    description = tmp_path / "models" / "000001" / "version.json"
+    values = json.loads(description.read_text())
+    del values["temperature"], values["uncertain_below"]
+    del values["metrics"]["expected_calibration_error"]
+    description.write_text(json.dumps(values))
+
+    old = ModelStore(tmp_path / "models").get(1)
+    assert (old.temperature, old.uncertain_below) == (1.0, 0.5)
+    assert old.metrics.expected_calibration_error is None
+    assert old.metrics.accuracy == new.metrics.accuracy
 
 
 def test_a_version_keeps_its_answers_on_its_own_test_set(

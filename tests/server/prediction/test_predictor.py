@@ -124,6 +124,26 @@ async def test_another_version_answers_when_it_is_named(
     assert (result.model_version, engines.deployed) == (2, 1)
 
 
+async def test_a_reading_is_uncertain_by_the_threshold_of_the_version_that_answered(
+    store: ModelStore, save: Callable[..., Any], beginner: Any, images: Images
+) -> None:
+    save(store, beginner, uncertain_below=0.5)
+    save(store, beginner, uncertain_below=0.0)
+    engines = Engines(store)
+    engines.deploy(1)
+    predictor = Predictor(engines)
+    doubted = (await predictor.predict_batch([raw(image) for image in images[:200]])).predictions
+    believed = (await predictor.predict_batch([raw(image) for image in images[:200]], version=2)).predictions
+
+    assert [one.is_uncertain for one in doubted] == [one.confidence < 0.5 for one in doubted]
+    assert len({one.is_uncertain for one in doubted}) == 2
+    assert not any(one.is_uncertain for one in believed)
+    alone = await predictor.predict(raw(images[0]))
+    assert alone.prediction.is_uncertain == doubted[0].is_uncertain
+    predictor.close()
+    engines.close()
+
+
 async def test_the_times_of_the_steps_are_told(predictor: Predictor, seven: Images) -> None:
     drawn = (await predictor.predict(png(seven))).timings
     assert drawn.decode_ms > 0

@@ -51,6 +51,8 @@ def test_an_evaluation_has_every_number_and_they_agree(measured: pb.Evaluation) 
     assert measured.accuracy == pytest.approx(np.trace(matrix) / 5000)
     assert measured.accuracy_low < measured.accuracy < measured.accuracy_high
     assert measured.accuracy > 0.99
+    assert measured.HasField("expected_calibration_error")
+    assert 0 < measured.expected_calibration_error < 0.02
     assert [row.support for row in measured.per_class] == [500] * 10
     seven = measured.per_class[7]
     assert seven.recall == pytest.approx(matrix[7, 7] / matrix[7].sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import grpc
@@ -16,6 +17,8 @@ def test_the_shipped_version_answers_from_the_first_start_and_tells_where_it_cam
     assert model.evaluation.accuracy >= 0.993
     assert model.parameters < 1_000_000
     assert model.artifact_bytes < 4 * 1024 * 1024
+    assert 0.3 < model.uncertain_below < 0.99
+    assert 0 < model.evaluation.expected_calibration_error < 0.02
     provenance = model.provenance
     assert provenance.command
     assert provenance.training_images == 55_000
@@ -48,6 +51,30 @@ def test_an_unknown_version_is_not_found(stubs: Any, refused: Any) -> None:
 def test_deploying_needs_a_version(stubs: Any, refused: Any) -> None:
     refusal = refused(stubs.model.DeployModel, pb.DeployModelRequest())
     assert (refusal.code, refusal.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["model_version"])
+
+
+def test_a_data_directory_from_before_there_was_a_calibration_serves_on(
+    launch_server: Any, stubs_of: Any
+) -> None:
+    server = launch_server(DIGITS_MNIST="")
+    server.stop()
+    description = server.data / "models" / "000001" / "version.json"
+    values = json.loads(description.read_text())
+    for values_of, name in (
+        (values, "temperature"),
+        (values, "uncertain_below"),
+        (values["metrics"], "expected_calibration_error"),
+    ):
+        values_of.pop(name, None)
+    description.write_text(json.dumps(values))
+    for path in server.data.glob("digits.db*"):
+        path.unlink()
+    server.start()
+
+    model = stubs_of(server).model.GetModel(pb.GetModelRequest(), timeout=10).model
+    assert (model.model_version, model.uncertain_below) == (1, 0.5)
+    assert model.evaluation.accuracy >= 0.993
+    assert not model.evaluation.HasField("expected_calibration_error")
 
 
 def test_a_damaged_version_is_refused_and_the_old_one_answers_on(

@@ -8,6 +8,7 @@ import cv2
 import grpc
 import numpy as np
 import pytest
+from digits.v1 import model_pb2
 from digits.v1 import prediction_pb2 as pb
 
 BLANK = bytes(784)
@@ -84,6 +85,33 @@ def test_a_batch_is_answered_in_its_order(stubs: Any, seven: Any, seven_png: byt
     reply = stubs.prediction.BatchPredict(pb.BatchPredictRequest(images=images), timeout=10)
     assert [prediction.digit for prediction in reply.predictions] == [7, 0, 7]
     assert reply.predictions[1].model_input == blot.tobytes()
+
+
+def _star() -> bytes:
+    """Six lines through one point, as nobody writes a digit."""
+    canvas = np.zeros((280, 280), np.uint8)
+    for angle in np.arange(6) * np.pi / 6:
+        reach = 110 * np.cos(angle), 110 * np.sin(angle)
+        start, end = ((round(140 - sign * reach[0]), round(140 - sign * reach[1])) for sign in (1, -1))
+        cv2.line(canvas, start, end, 255, 10, cv2.LINE_AA)
+    return cv2.imencode(".png", canvas)[1].tobytes()
+
+
+def test_a_scribble_is_uncertain_and_a_clear_digit_is_not(stubs: Any, seven_png: bytes) -> None:
+    images = [pb.Image(encoded=_star()), pb.Image(encoded=seven_png)]
+    batch = stubs.prediction.BatchPredict(pb.BatchPredictRequest(images=images), timeout=10)
+    alone = [stubs.prediction.Predict(pb.PredictRequest(image=image), timeout=10) for image in images]
+
+    assert [prediction.is_uncertain for prediction in batch.predictions] == [True, False]
+    assert [reply.prediction.is_uncertain for reply in alone] == [True, False]
+
+
+def test_uncertain_is_what_the_versions_own_threshold_says(stubs: Any, seven_png: bytes) -> None:
+    version = model_pb2.GetModelRequest(model_version=1)
+    threshold = stubs.model.GetModel(version, timeout=10).model.uncertain_below
+    for image in (_star(), seven_png):
+        prediction = stubs.prediction.Predict(_encoded(image, model_version=1), timeout=10).prediction
+        assert prediction.is_uncertain == (prediction.confidence < threshold)
 
 
 def test_the_same_image_gives_the_same_answer_alone_and_in_a_batch(stubs: Any, seven: Any) -> None:
