@@ -14,6 +14,7 @@ from server.evaluation import Evaluations
 from server.inference import Engines
 from server.models import Deployments, ModelStore, ModelVersion
 from server.prediction import Predictor
+from server.reading import NumberReader
 from server.training import Trainings
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Application:
         self.store.clean_staging()
         self.engines = Engines(self.store)
         self.predictor = Predictor(self.engines)
+        self.numbers = NumberReader(self.predictor)
         self.evaluations = Evaluations(self._database, self.store, self.data)
         self._deployments = Deployments(self._database)
         self._deploying = threading.Lock()

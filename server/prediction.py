@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,9 @@ SIDE = 28
 DECODING_THREADS = 2
 # Encoded images of a batch that one job decodes: small enough for others to come in between.
 DECODE_TOGETHER = 16
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Prediction(NamedTuple):
     """(10,) float32, by digit."""
     model_input: npt.NDArray[np.uint8]
     """(28, 28) uint8, 0 = background: the image that the model saw."""
+    is_uncertain: bool
+    """Whether `confidence` is below the version's `uncertain_below`."""
 
 
 class Timings(NamedTuple):
@@ -90,6 +96,22 @@ class _Prepared(NamedTuple):
     preprocess_s: float
 
 
+class Answer(NamedTuple):
+    """One version's answer to a request."""
+
+    model_version: int
+    uncertain_below: float
+    result: BatchResult
+
+    def prediction(self, index: int, model_input: npt.NDArray[np.uint8]) -> Prediction:
+        """What the version read in the request's image `index`, (28, 28) uint8."""
+        probabilities = self.result.probabilities[index]
+        digit = int(probabilities.argmax())
+        confidence = float(probabilities[digit])
+        is_uncertain = confidence < self.uncertain_below
+        return Prediction(digit, confidence, probabilities, model_input, is_uncertain)
+
+
 class Predictor:
     """Reads digits with the deployed version or any other. Use it from one event loop."""
 
@@ -112,11 +134,13 @@ class Predictor:
         Overloaded, ShuttingDown.
         """
         started = time.perf_counter()
-        await self._load(version)
+        await self.load(version)
         (prepared,) = await self._prepare([image], ["image"], preprocessing, interpolation)
-        model_version, result = await self._ask(prepared.images, version)
-        prediction = _prediction(result.probabilities[0], prepared.images[0])
-        return PredictionResult(model_version, prediction, _timings(started, [prepared], result))
+        answer = await self.ask(prepared.images, version)
+        (prediction,) = _predictions(answer, prepared.images)
+        return PredictionResult(
+            answer.model_version, prediction, _timings(started, [prepared], answer.result)
+        )
 
     async def predict_batch(
         self,
@@ -131,22 +155,37 @@ class Predictor:
         `images[3].encoded`.
         """
         started = time.perf_counter()
-        await self._load(version)
+        await self.load(version)
         names = [f"images[{index}]" for index in range(len(images))]
         prepared = await self._prepare(images, names, preprocessing, interpolation)
         inputs = np.concatenate([part.images for part in prepared])  # (N, 28, 28)
-        model_version, result = await self._ask(inputs, version)
-        predictions = tuple(map(_prediction, result.probabilities, inputs))
-        return BatchPredictionResult(model_version, predictions, _timings(started, prepared, result))
+        answer = await self.ask(inputs, version)
+        predictions = _predictions(answer, inputs)
+        return BatchPredictionResult(
+            answer.model_version, predictions, _timings(started, prepared, answer.result)
+        )
+
+    async def load(self, version: int | None) -> None:
+        """Have the version in memory before any work is put into the image: it may not even exist."""
+        if not self._engines.is_loaded(version):
+            await asyncio.to_thread(self._engines.load, version)
+
+    async def ask(self, images: npt.NDArray[np.uint8], version: int | None) -> Answer:
+        """The answer to all images, and what there is to know of the version that gave it."""
+        while (submitted := self._engines.submit(images, version)) is None:
+            # Others have pushed it out of memory meanwhile.
+            await asyncio.to_thread(self._engines.load, version)
+        result = await asyncio.wrap_future(submitted.answer)
+        return Answer(submitted.version, submitted.uncertain_below, result)
+
+    async def in_thread(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Do work on images on one of the decoding threads; what is cancelled before it begins never does."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, partial(work, *arguments, **named))
 
     def close(self) -> None:
         """End the decoding threads; predictions that wait for one are cancelled."""
         self._pool.shutdown(cancel_futures=True)
-
-    async def _load(self, version: int | None) -> None:
-        """Have the version in memory before any work is put into the image: it may not even exist."""
-        if not self._engines.is_loaded(version):
-            await asyncio.to_thread(self._engines.load, version)
 
     async def _prepare(
         self,
@@ -177,14 +216,6 @@ class Predictor:
         finally:
             for job in jobs:
                 job.cancel()
-
-    async def _ask(self, images: npt.NDArray[np.uint8], version: int | None) -> tuple[int, BatchResult]:
-        """The version that answered, and its answer."""
-        while (submitted := self._engines.submit(images, version)) is None:
-            # Others have pushed it out of memory meanwhile.
-            await asyncio.to_thread(self._engines.load, version)
-        model_version, future = submitted
-        return model_version, await asyncio.wrap_future(future)
 
 
 def _prepare(
@@ -221,9 +252,9 @@ def _raw(data: bytes) -> npt.NDArray[np.uint8]:
     return np.frombuffer(data, np.uint8).reshape(SIDE, SIDE)
 
 
-def _prediction(probabilities: npt.NDArray[np.float32], model_input: npt.NDArray[np.uint8]) -> Prediction:
-    digit = int(probabilities.argmax())
-    return Prediction(digit, float(probabilities[digit]), probabilities, model_input)
+def _predictions(answer: Answer, model_inputs: npt.NDArray[np.uint8]) -> tuple[Prediction, ...]:
+    """What one version read in (N, 28, 28) images."""
+    return tuple(answer.prediction(index, image) for index, image in enumerate(model_inputs))
 
 
 def _timings(started: float, prepared: Sequence[_Prepared], result: BatchResult) -> Timings:

@@ -6,6 +6,7 @@ from digits.v1 import prediction_pb2 as pb
 from digits.v1 import prediction_pb2_grpc
 
 from server.prediction import Predictor
+from server.reading import NumberReader
 from server.rpc.convert import prediction as convert
 from server.rpc.convert.common import chosen_version
 from server.rpc.interceptors import Context
@@ -14,8 +15,9 @@ from server.rpc.interceptors import Context
 class PredictionServicer(prediction_pb2_grpc.PredictionServiceServicer):
     """Reads digits."""
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor, numbers: NumberReader) -> None:
         self._predictor = predictor
+        self._numbers = numbers
 
     async def Predict(self, request: pb.PredictRequest, context: Context) -> pb.PredictResponse:
         """Read one digit."""
@@ -43,6 +45,16 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServiceServicer):
         )
         return pb.BatchPredictResponse(
             predictions=[convert.prediction(prediction) for prediction in result.predictions],
+            model_version=result.model_version,
+            timings=convert.timings(result.timings),
+        )
+
+    async def ReadNumber(self, request: pb.ReadNumberRequest, context: Context) -> pb.ReadNumberResponse:
+        """Read every digit in one image."""
+        result = await self._numbers.read(request.encoded, chosen_version(request.model_version))
+        return pb.ReadNumberResponse(
+            text=result.text,
+            digits=[convert.number_digit(digit) for digit in result.digits],
             model_version=result.model_version,
             timings=convert.timings(result.timings),
         )
