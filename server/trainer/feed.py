@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
 from server.augmentation import augment
 from server.datasets import Digits
+from server.datasets.pen_strokes import PenDigit
 from server.recipes import Augmentation, TrainingOptions
+from server.trainer.bank import pen_bank
+from server.trainer.non_digits import NO_DIGIT, non_digits
+
+# So many pictures of each digit in pen strokes are drawn anew for every epoch.
+PEN_COPIES = 2
+# With extras, so many pictures of every kind are left unvaried, and the rest of every kind are varied. Were
+# MNIST's digits always soft and shifted, and pen strokes always crisp and in place, the network would learn
+# which is which, and read a crisp 7 of MNIST's as what people with pens mean by it: a 1.
+LEFT_SHARE = 0.25
 
 
-def epochs(digits: Digits, options: TrainingOptions, first: int = 1) -> Generator[Digits, None, None]:
+@dataclass(frozen=True)
+class Extras:
+    """What is mixed into each epoch, made anew every time."""
+
+    pen_digits: tuple[PenDigit, ...] = ()
+    """Drawn `PEN_COPIES` times each."""
+    non_digits: int = 0
+    """How many pictures of no digit, labelled NO_DIGIT."""
+
+    def __len__(self) -> int:
+        return PEN_COPIES * len(self.pen_digits) + self.non_digits
+
+
+NOTHING = Extras()
+
+
+def epochs(
+    digits: Digits, options: TrainingOptions, first: int = 1, extras: Extras = NOTHING
+) -> Generator[Digits, None, None]:
     """Give the digits of each epoch from `first` on, (N, 28, 28) uint8 in memory, in an order of their own.
 
     The next epoch is made in a thread while the network learns from the last: OpenCV and NumPy work outside
@@ -20,36 +49,58 @@ def epochs(digits: Digits, options: TrainingOptions, first: int = 1) -> Generato
     for. Close the generator to end early.
     """
     pool = ThreadPoolExecutor(1, thread_name_prefix="feed")
-    ready = pool.submit(make_epoch, digits, options, first) if first <= options.epochs else None
-    return _one_ahead(pool, ready, digits, options, first)
+
+    def make(number: int) -> Future[Digits]:
+        return pool.submit(make_epoch, digits, options, number, extras)
+
+    ready = make(first) if first <= options.epochs else None
+    return _one_ahead(pool, ready, make, range(first, options.epochs + 1))
 
 
 def _one_ahead(
     pool: ThreadPoolExecutor,
     ready: Future[Digits] | None,
-    digits: Digits,
-    options: TrainingOptions,
-    first: int,
+    make: Callable[[int], Future[Digits]],
+    numbers: range,
 ) -> Generator[Digits, None, None]:
     try:
-        for number in range(first, options.epochs + 1):
+        for number in numbers:
             assert ready is not None
             current = ready.result()
-            if number < options.epochs:
-                ready = pool.submit(make_epoch, digits, options, number + 1)
+            if number < numbers[-1]:
+                ready = make(number + 1)
             yield current
     finally:
         # An epoch that nobody will learn from is not waited for.
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def make_epoch(digits: Digits, options: TrainingOptions, number: int) -> Digits:
+def make_epoch(digits: Digits, options: TrainingOptions, number: int, extras: Extras = NOTHING) -> Digits:
     """The digits of epoch `number` (from 1), shuffled and varied as the options say.
 
     They depend on the seed and the number alone, not on the epochs before.
     """
     generator = np.random.default_rng([options.seed, number])
-    shuffled = digits[generator.permutation(len(digits))]  # A copy in memory: the original may be a file.
+    together = _with_extras(digits, extras, generator)
+    made = together[generator.permutation(len(together))]  # A copy in memory: the original may be a file.
     if options.augmentation is Augmentation.NONE:
-        return shuffled
-    return Digits(augment(shuffled.images, generator), shuffled.labels)
+        return made
+    varied = augment(made, generator)
+    if len(extras):
+        is_left = generator.random(len(made)) < LEFT_SHARE
+        varied.images[is_left] = made.images[is_left]
+    return varied
+
+
+def _with_extras(digits: Digits, extras: Extras, generator: np.random.Generator) -> Digits:
+    parts = [digits]
+    if extras.pen_digits:
+        parts.append(pen_bank(extras.pen_digits, PEN_COPIES, generator))
+    if extras.non_digits:
+        others = non_digits(digits, extras.non_digits, generator)
+        parts.append(Digits(others, np.full(len(others), NO_DIGIT, np.uint8)))
+    if len(parts) == 1:
+        return digits
+    return Digits(
+        np.concatenate([part.images for part in parts]), np.concatenate([part.labels for part in parts])
+    )

@@ -16,7 +16,8 @@ from server.failures import TrainingDiverged
 from server.protocol import EpochMetrics
 from server.recipes import Schedule, TrainingOptions
 from server.trainer.checkpoint import Checkpoint, Checkpoints
-from server.trainer.feed import epochs
+from server.trainer.feed import NOTHING, Extras, epochs
+from server.trainer.non_digits import NO_DIGIT
 from server.trainer.pace import Pace
 from server.trainer.passes import READ_AT_ONCE, compile_learning, compile_reading, make_optimizer
 from server.trainer.reporter import Reporter
@@ -37,11 +38,13 @@ def fit(
     schedule: Schedule,
     reporter: Reporter,
     *,
+    extras: Extras = NOTHING,
     checkpoints: Checkpoints | None = None,
     stop: threading.Event | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> EpochMetrics:
-    """Train `model` in place and return the epoch whose weights it ends with.
+    """Train `model` in place, on `train` and the extras; return the epoch whose weights it
+    ends with.
 
     That is the best one on the validation digits; without any it is the last one: nothing is chosen. With
     `checkpoints` a training that was cut off goes on after its last finished epoch, and ends with the same
@@ -49,7 +52,8 @@ def fit(
     unless that is the first. Raises TrainingDiverged when the loss is no number any more, OSError when a
     checkpoint cannot be written.
     """
-    loop = _Loop(model, train, validation, options, schedule, reporter, stop or threading.Event())
+    images = len(train) + len(extras)
+    loop = _Loop(model, images, validation, options, schedule, reporter, stop or threading.Event())
     known = checkpoints.restore(model, loop.optimizer) if checkpoints is not None else None
     history: tuple[EpochMetrics, ...] = ()
     best, best_weights = 0, model.get_weights()
@@ -57,7 +61,7 @@ def fit(
         history, best, best_weights = known.history, known.best, list(known.best_weights)
     reporter.begins_after(history)
     first, started = len(history) + 1, time.monotonic()
-    with contextlib.closing(epochs(train, options, first)) as feed:
+    with contextlib.closing(epochs(train, options, first, extras)) as feed:
         for digits in feed if not loop.is_stopped(first) else ():
             number = len(history) + 1
             if number == first:
@@ -101,20 +105,21 @@ class _Loop:
     def __init__(
         self,
         model: keras.Model,
-        train: Digits,
+        images: int,
         validation: Digits | None,
         options: TrainingOptions,
         schedule: Schedule,
         reporter: Reporter,
         stop: threading.Event,
     ) -> None:
+        """`images` are learnt from in each epoch."""
         self._model = model
         self._options = options
         self._reporter = reporter
         self._validation = validation
         self._stop = stop
-        self._batches = math.ceil(len(train) / options.batch_size)
-        self.pace = Pace(len(train), len(validation or ()), options.epochs)
+        self._batches = math.ceil(images / options.batch_size)
+        self.pace = Pace(images, len(validation or ()), options.epochs)
         self._has_compiled = False
         self.learning_s = 0.0
         self.optimizer = make_optimizer(options, schedule, steps=self._batches * options.epochs)
@@ -134,7 +139,7 @@ class _Loop:
         """
         batch_size = self._options.batch_size
         call_size = max(1, IMAGES_PER_CALL // batch_size) * batch_size
-        loss = right = self.learning_s = 0.0
+        loss = right = read = self.learning_s = 0.0
         for start in range(0, len(digits), call_size):
             if self.is_stopped(epoch):
                 return None
@@ -146,16 +151,18 @@ class _Loop:
             if not math.isfinite(loss):
                 raise TrainingDiverged(epoch, self._options.learning_rate)
             seen = start + len(chunk)
+            # What is no digit cannot be read right.
+            read += np.count_nonzero(chunk.labels != NO_DIGIT)
             self._reporter.trained(
                 epoch=epoch,
                 batch=math.ceil(seen / batch_size),
                 batches=self._batches,
                 loss=loss / seen,
-                accuracy=right / seen,
+                accuracy=right / max(read, 1),
                 images=len(chunk),
                 remaining_s=self.pace.remaining_s(epoch, seen),
             )
-        return loss / len(digits), right / len(digits)
+        return loss / len(digits), right / max(read, 1)
 
     def _note_time(self, images: int, call_size: int, seconds: float) -> None:
         self.learning_s += seconds

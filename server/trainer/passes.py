@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from server.recipes import Architecture, Optimizer, Schedule, TrainingOptions
+from server.trainer.non_digits import NO_DIGIT
 
 # Images of one step of a reading pass: more need memory, fewer cost time.
 READ_AT_ONCE = 500
@@ -68,6 +70,7 @@ def compile_learning(
         variables = model.trainable_variables
         optimizer.apply(tape.gradient(loss, variables), variables)
         read = tf.argmax(probabilities, axis=1, output_type=tf.int32)
+        # What is no digit has a label of its own, which is never read.
         hits = tf.cast(read == tf.cast(truth, tf.int32), tf.float32)
         return tf.reduce_sum(losses), tf.reduce_sum(hits)
 
@@ -99,11 +102,18 @@ def compile_reading(model: keras.Model) -> ReadingPass:
 def _read(
     model: keras.Model, images: tf.Tensor, labels: tf.Tensor, training: bool
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The loss of each image, (n,) float32, and its probabilities, (n, 10) float32."""
+    """The loss of each image, (n,) float32, and its probabilities, (n, 10) float32.
+
+    What is no digit, labelled NO_DIGIT, should be found equally likely to be any (Hendrycks et al. 2019).
+    """
     pixels = tf.cast(images, tf.float32)[..., tf.newaxis] / 255.0  # (n, 28, 28, 1)
     probabilities = model(pixels, training=training)  # (n, 10)
     truth = tf.cast(labels, tf.int32)
-    return keras.losses.sparse_categorical_crossentropy(truth, probabilities), probabilities
+    is_digit = truth != NO_DIGIT
+    targets = tf.where(is_digit[:, tf.newaxis], tf.one_hot(truth, 10), 0.1)
+    # Less what no network could avoid, so that a loss of 0 is the best one for both.
+    unavoidable = tf.where(is_digit, 0.0, math.log(10))
+    return keras.losses.categorical_crossentropy(targets, probabilities) - unavoidable, probabilities
 
 
 def _shapes() -> list[tf.TensorSpec]:

@@ -8,6 +8,7 @@ import platform
 import threading
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -17,32 +18,42 @@ import onnxruntime
 import tensorflow as tf
 
 from server import networks
-from server.datasets import Data
+from server.datasets import Data, Digits
 from server.inference import Engine
 from server.metrics import measure
 from server.models import Provenance, write_version
 from server.protocol import EpochMetrics, Phase, TrainingSpec
 from server.recipes import RECIPES, Architecture, Recipe
+from server.trainer.calibrate import calibrate_network
 from server.trainer.checkpoint import Checkpoints
 from server.trainer.export import export, import_exporter
+from server.trainer.feed import Extras
 from server.trainer.loop import fit
 from server.trainer.passes import learning_rates
+from server.trainer.pen_data import PenData, together
 from server.trainer.reporter import Reporter
 from server.trainer.summaries import Summaries
 
 MEASURED_AT_ONCE = 500
 COMPARED_IMAGES = 64
+# Of a recipe that learns to doubt: so many pictures of no digit for each training image.
+NON_DIGITS_SHARE = 0.06
 # To export a network and to read 10,000 test images with it, on two cores.
 EVALUATING_S = {Architecture.MLP: 1.0, Architecture.CNN: 4.0}
 
 
 def train(
-    spec: TrainingSpec, reporter: Reporter, stop: threading.Event | None = None, command: str = ""
+    spec: TrainingSpec,
+    reporter: Reporter,
+    stop: threading.Event | None = None,
+    command: str = "",
+    pen_strokes: Path | None = None,
 ) -> None:
     """Train as `spec` says and complete its staging folder; `command` goes into the provenance.
 
-    Once `stop` is set it ends early, with the best epoch so far. Raises TrainingDiverged, ExportMismatch,
-    DatasetUnavailable, OSError, and what Keras raises.
+    A file of pen strokes is learnt from too, and has its say in which epoch is the best. Once `stop` is set
+    it ends early, with the best epoch so far. Raises TrainingDiverged, ExportMismatch, DatasetUnavailable,
+    OSError, and what Keras raises.
     """
     threads, device = use_cores(), use_device()
     libraries = library_versions()
@@ -50,55 +61,74 @@ def train(
     recipe = RECIPES[spec.recipe]
     data = Data.open(spec.datasets)
     split = data.split(recipe.uses_all_data)
+    pens = None if pen_strokes is None else PenData.read(pen_strokes)
+    kinds: tuple[Digits, ...] = () if split.validation is None else (split.validation,)
+    if pens is not None and kinds:
+        kinds = (*kinds, pens.to_choose_by())
+    chosen_by = together(*kinds) if kinds else None
+    extras = Extras(
+        pen_digits=() if pens is None else pens.train,
+        non_digits=round(NON_DIGITS_SHARE * len(split.train)) if recipe.learns_doubt else 0,
+    )
     # Weights, dropout and the order of the digits all follow from the seed.
     keras.utils.set_random_seed(spec.options.seed)
     model = networks.build(spec.options)
     checkpoints = None
     if spec.checkpoints is not None:
-        checkpoints = Checkpoints(spec.checkpoints, _fingerprint(spec, data))
+        checkpoints = Checkpoints(spec.checkpoints, _fingerprint(spec, data, pens))
     reporter.expect_evaluating(EVALUATING_S[spec.options.architecture])
     # Half a second that the export need not take.
     threading.Thread(target=import_exporter, name="exporter", daemon=True).start()
 
-    summaries = _summaries(spec, recipe, len(split.train))
+    summaries = _summaries(spec, recipe, len(split.train) + len(extras))
     reporter.observe(summaries.progress)
     reporter.enter(Phase.TRAINING)
     kept = fit(
         model,
         split.train,
-        split.validation,
+        chosen_by,
         spec.options,
         recipe.schedule,
         reporter,
+        extras=extras,
         checkpoints=checkpoints,
         stop=stop,
-        on_epoch=lambda metrics, answers: summaries.epoch(metrics, split.validation, answers),
+        on_epoch=lambda metrics, answers: summaries.epoch(metrics, chosen_by, answers),
     )
 
     reporter.enter(Phase.EVALUATING)
+    calibration = calibrate_network(model, kinds)
     engine = export(model, spec.staging, split.train.images[:COMPARED_IMAGES], threads)
     # What is measured is what serves: the artifact, not the Keras model.
     probabilities = read_all(engine, split.test.images)
+    validation_accuracy = kept.validation_accuracy
+    if pens is not None and split.validation is not None:
+        # The provenance tells of MNIST and of pen strokes apart.
+        validation_answers = read_all(engine, split.validation.images)
+        validation_accuracy = measure(validation_answers, split.validation.labels).accuracy
     provenance = Provenance(
         recipe=spec.recipe,
         options=spec.options.to_json(),
         training_id=spec.training_id,
         command=command,
         created=datetime.now(UTC),
-        description=_describe(spec, kept),
+        description=_describe(spec, kept, pens),
         data_source=data.source,
         train_partitions=split.train_partitions,
         train_images=len(split.train),
         validation_partitions=split.validation_partitions,
         validation_images=0 if split.validation is None else len(split.validation),
-        validation_accuracy=kept.validation_accuracy,
+        validation_accuracy=validation_accuracy,
         test_dataset=split.test_dataset,
         libraries=libraries,
         parameters=model.count_params(),
+        temperature=calibration.temperature,
+        uncertain_below=calibration.uncertain_below,
+        pen_strokes={} if pens is None else pens.record(lambda images: read_all(engine, images)),
     )
     metrics = measure(probabilities, split.test.labels)
     write_version(spec.staging, provenance, metrics, probabilities)
-    summaries.result(metrics, split.test, probabilities, kept.validation_accuracy)
+    summaries.result(metrics, split.test, probabilities, validation_accuracy)
     summaries.close()
 
 
@@ -160,17 +190,19 @@ def library_versions() -> dict[str, str]:
     }
 
 
-def _fingerprint(spec: TrainingSpec, data: Data) -> dict[str, Any]:
+def _fingerprint(spec: TrainingSpec, data: Data, pens: PenData | None) -> dict[str, Any]:
     """What a checkpoint must share with the training that goes on from it."""
-    return {"recipe": spec.recipe, "options": spec.options.to_json(), "data": data.source.sha256}
+    shared = {"recipe": spec.recipe, "options": spec.options.to_json(), "data": data.source.sha256}
+    return shared if pens is None else {**shared, "pen_strokes": pens.sha256}
 
 
-def _describe(spec: TrainingSpec, kept: EpochMetrics) -> str:
+def _describe(spec: TrainingSpec, kept: EpochMetrics, pens: PenData | None) -> str:
     options = spec.options
     chosen = (
         "the last one" if kept.validation_accuracy is None else f"epoch {kept.epoch}, the best on validation"
     )
+    learnt_too = "" if pens is None else f"; learnt from {len(pens.train):,} digits in pen strokes too"
     return (
         f"{RECIPES[spec.recipe].title}: {options.architecture.upper()}, {options.activation}, "
-        f"{options.optimizer}, {options.epochs} epochs, kept {chosen}"
+        f"{options.optimizer}, {options.epochs} epochs, kept {chosen}{learnt_too}"
     )

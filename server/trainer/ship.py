@@ -2,6 +2,7 @@
 
 It goes through the same code as every training. DIGITS_MNIST must name MNIST: trained on the full set, the
 version has never learnt from the built-in digits, and can honestly be shown wrong on them without a network.
+DIGITS_PEN_STROKES must name the pen strokes that it learns from too.
 """
 
 from __future__ import annotations
@@ -38,15 +39,22 @@ def main(arguments: list[str] | None = None) -> int:
         mnist = read_config(os.environ).mnist
         if mnist is None:
             raise InvalidSetting("DIGITS_MNIST: expected the path of MNIST, got nothing")
-        ship(chosen.out, mnist, chosen.epochs, chosen.seed)
+        # Only here: no server needs them.
+        pen_strokes = os.environ.get("DIGITS_PEN_STROKES", "")
+        if not pen_strokes:
+            raise InvalidSetting("DIGITS_PEN_STROKES: expected the path of the pen strokes, got nothing")
+        ship(chosen.out, mnist, Path(pen_strokes), chosen.epochs, chosen.seed)
     except (InvalidSetting, DigitsError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     return 0
 
 
-def ship(out: Path, mnist: Path, epochs: int, seed: int) -> None:
-    """Train on the MNIST at `mnist` and put the version folder at `out`. Raises DigitsError, OSError."""
+def ship(out: Path, mnist: Path, pen_strokes: Path, epochs: int, seed: int) -> None:
+    """Train on the MNIST and the pen strokes at these places and put the version folder at `out`.
+
+    Raises DigitsError, OSError.
+    """
     options = resolve(RECIPE, {"epochs": epochs, "seed": seed})
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
@@ -57,7 +65,8 @@ def ship(out: Path, mnist: Path, epochs: int, seed: int) -> None:
             training_id="", recipe=RECIPE, options=options, datasets=datasets, staging=staging
         )
         with Reporter(_say, epochs) as reporter:
-            train(spec, reporter, command=f"python -m server.trainer.ship --epochs {epochs} --seed {seed}")
+            command = f"python -m server.trainer.ship --epochs {epochs} --seed {seed}"
+            train(spec, reporter, command=command, pen_strokes=pen_strokes)
         shutil.rmtree(out, ignore_errors=True)
         staging.rename(out)
     version = read_version(out, version=0)

@@ -7,8 +7,10 @@ import dataclasses
 import numpy as np
 
 from server.datasets import Data
+from server.datasets.pen_strokes import PenDigit
 from server.recipes import RECIPES, Augmentation
-from server.trainer.feed import epochs, make_epoch
+from server.trainer.feed import PEN_COPIES, Extras, epochs, make_epoch
+from server.trainer.non_digits import NO_DIGIT
 
 PLAIN = dataclasses.replace(RECIPES["classic"].defaults, epochs=3)
 VARIED = dataclasses.replace(RECIPES["cnn"].defaults, epochs=3)
@@ -47,6 +49,48 @@ def test_augmentation_varies_the_images_and_not_their_labels(builtin_data: Data)
     varied = make_epoch(train, VARIED, 1)
     assert np.array_equal(plain.labels, varied.labels)
     assert not np.array_equal(plain.images, varied.images)
+
+
+def test_extras_are_made_anew_for_every_epoch_and_mixed_in(builtin_data: Data) -> None:
+    train = builtin_data.split(use_all=False).train[:200]
+    stroke = np.array([[0.1, 0.0], [0.1, 1.0]], np.float32)
+    extras = Extras(pen_digits=(PenDigit(1, (stroke,), writer=1),) * 20, non_digits=30)
+    first, second = epochs(train, dataclasses.replace(PLAIN, epochs=2), extras=extras)
+    for digits in (first, second):
+        assert len(digits) == len(train) + len(extras) == 200 + PEN_COPIES * 20 + 30
+        assert (digits.labels == NO_DIGIT).sum() == 30
+        assert (digits.labels == 1).sum() == (train.labels == 1).sum() + PEN_COPIES * 20
+        # Not one kind after the other.
+        assert 0.2 < np.flatnonzero(digits.labels == NO_DIGIT).mean() / len(digits) < 0.8
+    known = {image.tobytes() for image in train.images}
+    made_first, made_second = (
+        {image.tobytes() for image in digits.images} - known for digits in (first, second)
+    )
+    assert len(made_first) > 60
+    assert len(made_first & made_second) < 5
+
+
+def test_with_extras_a_share_of_every_kind_is_left_unvaried(builtin_data: Data) -> None:
+    train = builtin_data.split(use_all=False).train[:400]
+    stroke = np.array([[0.3, 0.0], [0.1, 1.0]], np.float32)
+    extras = Extras(pen_digits=(PenDigit(1, (stroke,), writer=1),) * 200, non_digits=400)
+    plain = make_epoch(train, dataclasses.replace(VARIED, augmentation=Augmentation.NONE), 1, extras)
+    varied = make_epoch(train, VARIED, 1, extras)
+    is_left = (plain.images == varied.images).all(axis=(1, 2))
+    from_mnist = {image.tobytes() for image in train.images}
+    is_mnist = np.array([image.tobytes() in from_mnist for image in plain.images])
+    kinds = (is_mnist, plain.labels == NO_DIGIT, ~is_mnist & (plain.labels != NO_DIGIT))
+    assert [kind.sum() for kind in kinds] == [400, 400, 400]
+    for kind in kinds:
+        assert 0.15 < is_left[kind].mean() < 0.35
+    assert not (make_epoch(train, VARIED, 1).images == train.images).all(axis=(1, 2)).any()
+
+
+def test_extras_too_depend_on_seed_and_number_alone(builtin_data: Data) -> None:
+    train = builtin_data.split(use_all=False).train[:100]
+    extras = Extras(non_digits=40)
+    second = list(epochs(train, dataclasses.replace(VARIED, epochs=2), extras=extras))[1]
+    assert np.array_equal(second.images, make_epoch(train, VARIED, 2, extras).images)
 
 
 def ink_of(images: np.ndarray) -> np.ndarray:

@@ -14,7 +14,9 @@ from server.datasets import Data, Digits
 from server.failures import TrainingDiverged
 from server.protocol import EpochMetrics
 from server.recipes import RECIPES, Augmentation, Optimizer, Schedule, TrainingOptions
+from server.trainer.feed import NOTHING, Extras
 from server.trainer.loop import fit
+from server.trainer.non_digits import non_digits
 from server.trainer.reporter import Reporter
 
 SMALL = dataclasses.replace(RECIPES["classic"].defaults, epochs=2, batch_size=30, learning_rate=0.002)
@@ -44,11 +46,15 @@ def validation(builtin_data: Data) -> Digits:
 
 
 def learn(
-    train: Digits, validation: Digits | None, options: TrainingOptions, schedule: Schedule = Schedule.CONSTANT
+    train: Digits,
+    validation: Digits | None,
+    options: TrainingOptions,
+    schedule: Schedule = Schedule.CONSTANT,
+    extras: Extras = NOTHING,
 ) -> tuple[keras.Model, EpochMetrics, list[EpochMetrics]]:
     keras.utils.set_random_seed(options.seed)
     model, events = networks.build(options), Events()
-    kept = fit(model, train, validation, options, schedule, Reporter(events, options.epochs))
+    kept = fit(model, train, validation, options, schedule, Reporter(events, options.epochs), extras=extras)
     return model, kept, events.epochs
 
 
@@ -107,6 +113,19 @@ def test_the_same_seed_gives_the_same_network(train: Digits, validation: Digits)
     assert dataclasses.replace(kept, duration_s=0.0) == dataclasses.replace(kept_again, duration_s=0.0)
     for one, other in zip(first.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_network_that_is_shown_what_is_no_digit_doubts_it(train: Digits, validation: Digits) -> None:
+    others = non_digits(validation, 200, np.random.default_rng(9))
+    pixels = others[..., np.newaxis].astype(np.float32) / 255
+    surenesses = []
+    for count in (0, 300):
+        model, kept, _ = learn(train, validation, SMALL, extras=Extras(non_digits=count))
+        surenesses.append(model(pixels).numpy().max(axis=1).mean())
+        # They count as digits read neither right nor wrong.
+        assert kept.accuracy > 0.85
+        assert accuracy(model, validation) > 0.8
+    assert surenesses[1] < surenesses[0] - 0.1
 
 
 def test_a_loss_that_is_no_number_ends_the_training_at_once(train: Digits) -> None:

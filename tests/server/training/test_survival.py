@@ -104,6 +104,7 @@ def test_a_child_that_is_killed_again_and_again_fails_its_run_in_words_and_the_n
     assert version.train_partitions == (Partition.BUILTIN_TRAIN, Partition.BUILTIN_VALIDATION)
     assert version.validation_partitions == ()
     assert version.validation_accuracy is None
+    assert (version.temperature, version.uncertain_below) == (1.0, 0.5)
     assert ended.history[0].validation_accuracy is None
     assert lab.versions == [(ended.model_version, False)]
 

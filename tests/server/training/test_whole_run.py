@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from server.calibration import fit_temperature
 from server.datasets import Dataset, Partition
 from server.errors import TrainingFinished
 from server.inference import Engine
@@ -99,6 +100,18 @@ def test_its_metrics_are_those_of_the_artifact_that_serves(watched: Any) -> None
     assert version.metrics.images == 1000
     assert version.metrics.accuracy == (probabilities.argmax(axis=1) == test.labels).mean()
     assert version.metrics.accuracy > 0.8
+
+
+def test_its_artifact_is_calibrated_on_the_validation_digits(watched: Any) -> None:
+    version = watched.lab.store.get(1)
+    validation = watched.lab.data.data().split(use_all=False).validation
+    probabilities = Engine(watched.lab.store.artifact_path(1)).probabilities(validation.images)
+
+    assert version.temperature != 1.0
+    # In the artifact itself: nothing is left to divide by.
+    assert fit_temperature(probabilities, validation.labels) == pytest.approx(1.0, abs=0.01)
+    assert (probabilities.max(axis=1) >= version.uncertain_below - 1e-5).mean() >= 0.99
+    assert version.metrics.expected_calibration_error < 0.1
 
 
 def test_nothing_is_left_in_the_staging_area(watched: Any) -> None:

@@ -2,6 +2,7 @@
 
 Images are (N, 28, 28) uint8, 0 = background, in and out. Every variation is drawn from a
 `numpy.random.Generator` that the caller seeds, so that the same seed gives the same images.
+docs/reading.md tells what each part is worth, and which parts were tried and left out.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ import math
 
 import cv2
 import numpy as np
+
+from server.augmentation.styles import STYLES
+from server.datasets import Digits
 
 ROTATION_DEG = 13.0
 SHEAR = 0.22
@@ -20,30 +24,42 @@ SHIFT_PX = 1.8
 # How many images are made thinner and how many thicker; the others keep their pen.
 THINNER_SHARE = 0.25
 THICKER_SHARE = 0.35
+# How many of the digits that can be written in another way are.
+RESTYLED_SHARE = 0.1
 
 _SQUARE = np.ones((2, 2), np.uint8)
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)).astype(np.uint8)
 _CENTRE_PX = 14.0
 
 
-def augment(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Return each digit turned, slanted, scaled, shifted and written with another pen.
+def augment(digits: Digits, generator: np.random.Generator) -> Digits:
+    """Each digit turned, slanted, scaled, shifted and written with another pen, some in another way.
 
-    Takes and gives (N, 28, 28) uint8, 0 = background; the brightest pixel of each result is 255, as it is
-    after MNIST normalisation. The input is left as it is.
+    The brightest pixel of each result is 255, as it is after MNIST normalisation. The input is left as it is.
     """
-    count = len(images)
+    count = len(digits)
+    images = _restyled(digits, generator)
     matrices = _affine_matrices(count, generator)
-    pens = generator.random(count)
-    strengths = generator.random(count)
+    pens = generator.random(count).tolist()
+    strengths = generator.random(count).tolist()
     varied = np.empty_like(images)
     for index in range(count):
         image = cv2.warpAffine(images[index], matrices[index], (28, 28), flags=cv2.INTER_LINEAR)
-        image = _with_another_pen(image, float(pens[index]), float(strengths[index]))
-        peak = int(image.max())
+        image = _with_another_pen(image, pens[index], strengths[index])
+        peak = cv2.minMaxLoc(image)[1]
         # A stroke thinned to nothing teaches nothing: the digit keeps its own pen instead.
         varied[index] = cv2.convertScaleAbs(image, alpha=255.0 / peak) if peak >= 64 else images[index]
-    return varied
+    return Digits(varied, digits.labels)
+
+
+def _restyled(digits: Digits, generator: np.random.Generator) -> np.ndarray:
+    """A copy of the images, some of them written another way."""
+    images = digits.images.copy()
+    is_chosen = np.isin(digits.labels, list(STYLES)) & (generator.random(len(digits)) < RESTYLED_SHARE)
+    for index in np.flatnonzero(is_chosen):
+        if images[index].any():
+            STYLES[int(digits.labels[index])](images[index], generator)
+    return images
 
 
 def _with_another_pen(image: np.ndarray, pen: float, strength: float) -> np.ndarray:
