@@ -29,6 +29,10 @@ bench: bench-training ## Measure everything that has a target; results in build/
 bench-training: $(VENV)/.ready-to-test ## Measure training against the classic script; QUICK=--quick only tries it.
 	@$(PYTHON) tests/benchmarks/training.py $(QUICK)
 
+.PHONY: accuracy
+accuracy: $(VENV)/.ready-to-test ## Measure how well the shipped model reads; build/accuracy.json. QUICK=--quick only tries it.
+	@$(PYTHON) tests/benchmarks/accuracy.py $(QUICK)
+
 .PHONY: proto
 proto: $(VENV)/.ready-to-test ## Write the stubs beside the .proto files.
 	@$(PYTHON) scripts/generate_stubs.py

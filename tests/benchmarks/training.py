@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -24,26 +23,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
 import numpy as np
-from digits.v1 import (
-    dataset_pb2,
-    evaluation_pb2,
-    evaluation_pb2_grpc,
-    model_pb2,
-    model_pb2_grpc,
-    training_pb2,
-    training_pb2_grpc,
-)
+from digits.v1 import model_pb2, training_pb2
+from live import ROOT, Server
+from results import Targets, save, table
 
-ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "build" / "bench.json"
 SEEDS = (1, 2, 3)
-DATA_TIMEOUT_S = 120.0
 RUN_TIMEOUT_S = 900.0
 
-# name -> (how it should compare, the target); a name without one is told only.
-TARGETS: dict[str, tuple[str, float]] = {
+TARGETS: Targets = {
     "classic_fast_accuracy": (">=", 0.98),
     "classic_speedup": (">=", 10.0),
     "cnn_accuracy": (">=", 0.994),
@@ -71,51 +60,6 @@ class Measured:
     """Median of what was told while it learnt."""
     time_left_error: float
     """How far the time left was off, as a share of it: median of what was told after the first epoch."""
-
-
-class Server:
-    """A `python -m server` on a free port of the loopback, with a data directory of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self._log = (folder / "server.log").open("w+")
-        environment = os.environ | {"DIGITS_DATA": str(folder / "data"), "DIGITS_PORT": "0"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "server"], cwd=ROOT, env=environment, stderr=self._log
-        )
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{self._port()}")
-        self.training = training_pb2_grpc.TrainingServiceStub(self.channel)
-        self.evaluation = evaluation_pb2_grpc.EvaluationServiceStub(self.channel)
-        self.model = model_pb2_grpc.ModelServiceStub(self.channel)
-
-    def _port(self) -> int:
-        deadline = time.monotonic() + DATA_TIMEOUT_S
-        while time.monotonic() < deadline and self._process.poll() is None:
-            self._log.seek(0)
-            for line in self._log:
-                if line.startswith("{") and '"serving"' in line:
-                    return int(json.loads(line)["port"])
-            time.sleep(0.1)
-        self._log.seek(0)
-        raise SystemExit(f"the server does not serve:\n{self._log.read()}")
-
-    def has_mnist(self) -> bool:
-        """Whether all of MNIST is there, once the digits are prepared."""
-        deadline = time.monotonic() + DATA_TIMEOUT_S
-        while time.monotonic() < deadline:
-            reply = self.evaluation.ListDatasets(
-                evaluation_pb2.ListDatasetsRequest(), timeout=10, wait_for_ready=True
-            )
-            if reply.HasField("data_source"):
-                return bool(reply.data_source.kind != dataset_pb2.DATA_SOURCE_KIND_BUILTIN)
-            time.sleep(0.1)
-        raise SystemExit("the digits are not prepared after two minutes")
-
-    def close(self) -> None:
-        """End it and its child."""
-        self.channel.close()
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait(30)
-        self._log.close()
 
 
 def train(server: Server, recipe: str, options: training_pb2.TrainingOptions) -> Measured:
@@ -207,24 +151,6 @@ def measure(server: Server, mnist: Path, quick: bool) -> dict[str, float]:
     }
 
 
-def save(results: dict[str, float], path: Path = RESULTS) -> None:
-    """Put the results into a file of one flat object; names of other benchmarks stay as they are."""
-    known = json.loads(path.read_text()) if path.exists() else {}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**known, **results}, indent=2, sort_keys=True) + "\n")
-
-
-def table(results: dict[str, float], is_judged: bool) -> str:
-    """The results as lines: name, value and, where they are judged, the target and whether it is met."""
-    lines = []
-    for name, value in results.items():
-        sign, target = TARGETS.get(name, ("", 0.0))
-        is_met = value >= target if sign == ">=" else value <= target
-        verdict = f"{sign} {target:<8g}{'met' if is_met else 'MISSED'}" if sign and is_judged else ""
-        lines.append(f"{name:<26}{value:>12.4f}  {verdict}".rstrip())
-    return "\n".join(lines)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure training against the classic script.")
     parser.add_argument("--quick", action="store_true", help="one epoch of each: only to see that it works")
@@ -241,8 +167,8 @@ def main() -> int:
         finally:
             server.close()
     if not chosen.quick:
-        save(results)
-    print(table(results, is_judged=not chosen.quick))
+        save(results, RESULTS)
+    print(table(results, TARGETS, is_judged=not chosen.quick))
     print(f"{time.perf_counter() - started:.0f} s" + (", quick: nothing is saved" if chosen.quick else ""))
     return 0
 
