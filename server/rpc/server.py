@@ -87,7 +87,7 @@ async def serve(application: Application, config: Config) -> None:
 
 def _mount(server: grpc.aio.Server, application: Application, draining: asyncio.Event) -> HealthServicer:
     prediction_pb2_grpc.add_PredictionServiceServicer_to_server(
-        PredictionServicer(application.predictor), server
+        PredictionServicer(application.predictor, draining), server
     )
     training_pb2_grpc.add_TrainingServiceServicer_to_server(
         TrainingServicer(application.trainings, application.data, draining), server

@@ -58,8 +58,11 @@ def test_bytes_that_are_no_message_are_refused_as_invalid_by_every_method(
         for method in methods:
             path = f"/{service}/{method.name}"
             call = channel.unary_stream if method.server_streaming else channel.unary_unary
+            request: Any = b"\xff\xff\xff\xff"
+            if method.client_streaming:
+                call, request = channel.stream_stream, iter([request])
             with pytest.raises(grpc.RpcError) as raised:
-                list(call(path)(b"\xff\xff\xff\xff", timeout=10))
+                list(call(path)(request, timeout=10))
             assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT, path
             assert method.full_name.rsplit(".", 1)[0] in raised.value.details()
 
