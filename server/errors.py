@@ -20,9 +20,10 @@ DigitsError
 ├── Exhausted                come back later; carries the seconds to wait
 │   ├── TrainingQueueFull
 │   └── Overloaded
-└── Unavailable              come back soon; carries the seconds to wait
-    ├── DataPreparing
-    └── ShuttingDown
+├── Unavailable              come back soon; carries the seconds to wait
+│   ├── DataPreparing
+│   └── ShuttingDown
+└── DeadlineExceeded         the caller no longer waits for the answer
 """
 
 from __future__ import annotations
@@ -177,3 +178,10 @@ class DataPreparing(Unavailable):
 
 class ShuttingDown(Unavailable):
     """The server is going down: no new work is taken."""
+
+
+class DeadlineExceeded(DigitsError):
+    """The time that the caller gave was over before the work began: nothing was computed."""
+
+    def __init__(self) -> None:
+        super().__init__("the deadline passed while the request waited; nothing was computed")

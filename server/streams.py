@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -47,7 +47,8 @@ async def in_order(
             await reader
     finally:
         unread = [answer for _ in range(answers.qsize()) if (answer := answers.get_nowait()) is not None]
-        for task in (reader, stopper, *unread):
+        left: list[asyncio.Future[Any]] = [reader, stopper, *unread]
+        for task in left:
             task.cancel()
         # Waited for, so that the error of one that nobody reads any more is not reported as forgotten.
-        await asyncio.gather(reader, stopper, *unread, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future
@@ -94,17 +95,29 @@ class Engines:
         with self._lock:
             return self._find(version) is not None
 
-    def submit(
+    def answer_at_once(
         self, images: npt.NDArray[np.uint8], version: int | None
+    ) -> tuple[int, BatchResult] | None:
+        """The version that answers and its answer, where that takes no waiting; otherwise None: see `submit`.
+
+        Raises NothingDeployed.
+        """
+        with self._lock:
+            model = self._find(version)
+        answer = None if model is None else model.batcher.answer_at_once(images)
+        return None if model is None or answer is None else (model.version, answer)
+
+    def submit(
+        self, images: npt.NDArray[np.uint8], version: int | None, expires: float = math.inf
     ) -> tuple[int, Future[BatchResult]] | None:
         """Ask a version, None for the deployed one, about (N, 28, 28) uint8 images, N ≥ 1.
 
         Gives the version that answers all of them and the future answer, or None when it has to be loaded
-        first (see `load`). Raises NothingDeployed, Overloaded.
+        first (see `load`). `expires`: see `MicroBatcher.submit`. Raises NothingDeployed, Overloaded.
         """
         with self._lock:
             model = self._find(version)
-            return None if model is None else (model.version, model.batcher.submit(images))
+            return None if model is None else (model.version, model.batcher.submit(images, expires))
 
     def close(self) -> None:
         """Answer what is queued and end every thread. Nothing is deployed afterwards."""

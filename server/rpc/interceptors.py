@@ -11,8 +11,9 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
-from server.errors import DigitsError, InvalidArgument
+from server.errors import DigitsError, InvalidArgument, Overloaded
 from server.rpc import status
+from server.rpc.backlog import Backlog
 
 log = logging.getLogger(__name__)
 
@@ -29,24 +30,35 @@ _UNREADABLE = _Unreadable()
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """The only place that ends calls with `abort`."""
 
+    def __init__(self, backlog: Backlog) -> None:
+        self._backlog = backlog
+        # A method's handler is wrapped once, not again for each of its calls.
+        self._guarded: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Wrap the handler of a method; an unknown method has none, and gRPC answers UNIMPLEMENTED."""
+        method = handler_call_details.method
+        if method in self._guarded:
+            return self._guarded[method]
         handler = await continuation(handler_call_details)
-        return None if handler is None else _guard(handler, handler_call_details.method)
+        if handler is None:
+            return None
+        self._guarded[method] = _guard(handler, method, self._backlog)
+        return self._guarded[method]
 
 
-def _guard(handler: Any, method: str) -> Any:
+def _guard(handler: Any, method: str, backlog: Backlog) -> Any:
     deserializer = _tolerant(handler.request_deserializer)
     serializer = handler.response_serializer
     if handler.request_streaming and handler.response_streaming:
-        stream = _guard_stream(handler.stream_stream, method)
+        stream = _guard_stream(handler.stream_stream, method, backlog)
         return grpc.stream_stream_rpc_method_handler(stream, deserializer, serializer)
     if handler.response_streaming:
-        stream = _guard_stream(handler.unary_stream, method)
+        stream = _guard_stream(handler.unary_stream, method, backlog)
         return grpc.unary_stream_rpc_method_handler(stream, deserializer, serializer)
     if handler.request_streaming:
         unary = _guard_unary(handler.stream_unary, method)
@@ -81,9 +93,10 @@ def _guard_unary(behaviour: Callable[..., Awaitable[Any]], method: str) -> Calla
 
 
 def _guard_stream(
-    behaviour: Callable[..., AsyncIterator[Any] | Awaitable[Any]], method: str
+    behaviour: Callable[..., AsyncIterator[Any] | Awaitable[Any]], method: str, backlog: Backlog
 ) -> Callable[..., AsyncIterator[Any]]:
     async def guarded(request: Any, context: Context) -> AsyncIterator[Any]:
+        backlog.streams += 1
         try:
             result = behaviour(await _readable(request, method), context)
             if isinstance(result, AsyncIterator):
@@ -94,6 +107,8 @@ def _guard_stream(
                 await result
         except Exception as error:
             await _end(error, context, method)
+        finally:
+            backlog.streams -= 1
 
     return guarded
 
@@ -125,7 +140,9 @@ async def _end(error: Exception, context: Context, method: str) -> None:
     if isinstance(error, grpc.aio.AbortError | grpc.aio.BaseError):
         raise error
     if isinstance(error, DigitsError):
-        log.info("refused", extra={"method": method, "reason": error.reason, "detail": error.message})
+        # There may be thousands of these a second; whoever raises them tells how many there were.
+        level = logging.DEBUG if isinstance(error, Overloaded) else logging.INFO
+        log.log(level, "refused", extra={"method": method, "reason": error.reason, "detail": error.message})
         await _abort(context, status.status_code(error), status.to_status(error))
     else:
         log.error("bug", exc_info=error, extra={"method": method})

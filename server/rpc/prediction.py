@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import AsyncIterator
 
 from digits.v1 import prediction_pb2 as pb
 from digits.v1 import prediction_pb2_grpc
 
+from server.admission import Admission
 from server.errors import DigitsError, Overloaded, ShuttingDown
 from server.prediction import PredictionResult, Predictor
 from server.rpc.convert import prediction as convert
@@ -25,17 +28,20 @@ STREAM_WINDOW = 128
 class PredictionServicer(prediction_pb2_grpc.PredictionServiceServicer):
     """Reads digits. `draining` is set when the server goes down: streams end then."""
 
-    def __init__(self, predictor: Predictor, draining: asyncio.Event) -> None:
+    def __init__(self, predictor: Predictor, admission: Admission, draining: asyncio.Event) -> None:
         self._predictor = predictor
+        self._admission = admission
         self._draining = draining
 
     async def Predict(self, request: pb.PredictRequest, context: Context) -> pb.PredictResponse:
         """Read one digit."""
+        self._admission.admit()
         result = await self._predictor.predict(
             convert.image(request.image, "image"),
             convert.preprocessing(request.preprocessing),
             convert.interpolation(request.interpolation),
             chosen_version(request.model_version),
+            _expiry(context),
         )
         return pb.PredictResponse(
             prediction=convert.prediction(result.prediction),
@@ -47,11 +53,13 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServiceServicer):
         self, request: pb.BatchPredictRequest, context: Context
     ) -> pb.BatchPredictResponse:
         """Read one digit from each of several images."""
+        self._admission.admit()
         result = await self._predictor.predict_batch(
             convert.images(request),
             convert.preprocessing(request.preprocessing),
             convert.interpolation(request.interpolation),
             chosen_version(request.model_version),
+            _expiry(context),
         )
         return pb.BatchPredictResponse(
             predictions=[convert.prediction(prediction) for prediction in result.predictions],
@@ -93,3 +101,9 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServiceServicer):
                 )
             except Overloaded as error:
                 await asyncio.sleep(error.retry_after_s)
+
+
+def _expiry(context: Context) -> float:
+    """The moment of `time.monotonic()` from which the caller waits no longer."""
+    remaining_s: float | None = context.time_remaining()
+    return math.inf if remaining_s is None else time.monotonic() + remaining_s
