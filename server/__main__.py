@@ -1,4 +1,7 @@
-"""`python -m server`: the model server, set up by `DIGITS_…` variables (see the README)."""
+"""`python -m server [--read-only]`: the model server, set up by `DIGITS_…` variables (see the README).
+
+With `--read-only` it is a replica: it serves the model folder of another server's DIGITS_DATA.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import logging
 import os
 import sys
 
-from server.config import InvalidSetting, read_config
+from server.config import Config, InvalidSetting, read_config
 from server.logs import set_up_logging
 
 EXIT_BAD_SETTING = 2
@@ -16,20 +19,14 @@ EXIT_BAD_SETTING = 2
 def main() -> int:
     """Serve until SIGTERM or SIGINT. Exit code 0 after an orderly end, 2 for a bad setting."""
     try:
-        config = read_config(os.environ)
+        config = read_config(os.environ, is_replica=_is_replica(sys.argv[1:]))
         set_up_logging(config.log_level)
         # After the settings: a bad one is told at once, not after everything was imported.
         from server.application import Application
+        from server.replica import Replica
         from server.rpc.server import serve
 
-        try:
-            config.data.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InvalidSetting(
-                f"DIGITS_DATA: expected a folder that can be written, "
-                f"got {str(config.data)!r} ({error.strerror})"
-            ) from None
-        application = Application(config)
+        application = Replica(config) if config.is_replica else Application(_writable(config))
         try:
             asyncio.run(serve(application, config))
         finally:
@@ -39,6 +36,23 @@ def main() -> int:
         return EXIT_BAD_SETTING
     logging.shutdown()
     return 0
+
+
+def _is_replica(arguments: list[str]) -> bool:
+    if arguments not in ([], ["--read-only"]):
+        raise InvalidSetting(f"expected no argument or --read-only, got {' '.join(arguments)}")
+    return bool(arguments)
+
+
+def _writable(config: Config) -> Config:
+    """The same config, its data folder made. Raises InvalidSetting when it cannot be."""
+    try:
+        config.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidSetting(
+            f"DIGITS_DATA: expected a folder that can be written, got {str(config.data)!r} ({error.strerror})"
+        ) from None
+    return config
 
 
 if __name__ == "__main__":

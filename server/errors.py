@@ -16,7 +16,8 @@ DigitsError
 │   ├── TrainedOnDataset     measuring a version on what it has learnt by heart
 │   ├── TrainingFinished
 │   ├── TrainingWaiting      stopping a run that has not begun
-│   └── ModelCorrupt         a version's files do not match their checksums
+│   ├── ModelCorrupt         a version's files do not match their checksums
+│   └── ReadOnly             asked of a replica, which only reads
 ├── Exhausted                come back later; carries the seconds to wait
 │   ├── TrainingQueueFull
 │   └── Overloaded
@@ -139,6 +140,15 @@ class TrainingWaiting(FailedPrecondition):
 
 class ModelCorrupt(FailedPrecondition):
     """A version's files are damaged, or are no model this server can run."""
+
+
+class ReadOnly(FailedPrecondition):
+    """The server is a replica: it answers predictions and tells of versions, and changes nothing."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__(
+            f"this server is a read-only replica and has no {method}; ask the server that owns the data"
+        )
 
 
 class RetryLater(DigitsError):

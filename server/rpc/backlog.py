@@ -23,13 +23,20 @@ class Backlog:
 
     def waiting(self) -> int:
         """Calls that wait for their answer or are being answered; takes 0.3 ms."""
-        servers = json.loads(cygrpc.channelz_get_servers(0)).get("server", [])
-        return max(0, sum(_unanswered(server.get("data", {})) for server in servers) - self.streams)
+        started, ended = _calls()
+        return max(0, started - ended - self.streams)
+
+    def answered(self) -> int:
+        """Calls that have ended, however they did."""
+        return _calls()[1]
 
 
-def _unanswered(data: dict[str, str]) -> int:
+def _calls() -> tuple[int, int]:
+    """How many have started, and how many have ended."""
+    servers = json.loads(cygrpc.channelz_get_servers(0)).get("server", [])
     # Numbers of 64 bits are text in protobuf's JSON, and zero is left out.
     started, succeeded, failed = (
-        int(data.get(name, 0)) for name in ("callsStarted", "callsSucceeded", "callsFailed")
+        sum(int(server.get("data", {}).get(name, 0)) for server in servers)
+        for name in ("callsStarted", "callsSucceeded", "callsFailed")
     )
-    return started - succeeded - failed
+    return started, succeeded + failed
