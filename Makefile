@@ -23,11 +23,15 @@ lint: $(VENV)/.ready-to-test ## What `make test` checks without running a test.
 	@$(PYTHON) scripts/check.py ruff format mypy imports buf
 
 .PHONY: bench
-bench: bench-training ## Measure everything that has a target; results in build/bench.json.
+bench: bench-training bench-serving ## Measure everything that has a target; results in build/bench.json.
 
 .PHONY: bench-training
 bench-training: $(VENV)/.ready-to-test ## Measure training against the classic script; QUICK=--quick only tries it.
 	@$(PYTHON) tests/benchmarks/training.py $(QUICK)
+
+.PHONY: bench-serving
+bench-serving: $(VENV)/.ready-to-test ## Measure serving against a server that does nothing; QUICK=--quick only tries it.
+	@$(PYTHON) tests/benchmarks/serving.py $(QUICK)
 
 .PHONY: proto
 proto: $(VENV)/.ready-to-test ## Write the stubs beside the .proto files.
