@@ -22,10 +22,11 @@ MIN_WAITING = 64
 BUSY = 8
 # To count those who wait takes 0.3 ms, so it is not done for everyone.
 LOOK_EVERY = 32
+MAX_REFUSED_IN_A_ROW = 3
 # Who was refused comes back at this share of the pace: a refusal costs half as much as an answer.
-RETURNING_SHARE = 0.15
+RETURNING_SHARE = 0.3
 MIN_RETRY_S = 0.05
-MAX_RETRY_S = 5.0
+MAX_RETRY_S = 1.0
 TELL_EVERY_S = 1.0
 
 
@@ -39,7 +40,8 @@ class Admission:
         self._looked = clock()
         self._seen = self._admitted = 0
         self._too_many = 0
-        self._was_refused = self._was_busy = False
+        self._refused_in_a_row = 0
+        self._was_busy = False
         self._seconds_per_request = 0.0
         self._next_return = 0.0
         self._refused = 0
@@ -48,17 +50,17 @@ class Admission:
     def admit(self) -> None:
         """Return at once. Raises Overloaded when too many wait; every refusal names another moment to return.
 
-        Of two requests in a row one is always let in, however many wait: refusing takes time as well, and
+        Of four requests in a row one is always let in, however many wait: refusing takes time as well, and
         senders who do not listen must not leave everybody without an answer.
         """
         self._seen += 1
         if self._seen >= LOOK_EVERY:
             self._look()
-        if self._too_many > 0 and not self._was_refused:
+        if self._too_many > 0 and self._refused_in_a_row < MAX_REFUSED_IN_A_ROW:
             self._too_many -= 1
-            self._was_refused = True
+            self._refused_in_a_row += 1
             raise self._refusal()
-        self._was_refused = False
+        self._refused_in_a_row = 0
         self._admitted += 1
 
     def _look(self) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
+from server.admission import Admission
 from server.errors import DigitsError, InvalidArgument, Overloaded
 from server.rpc import status
 from server.rpc.backlog import Backlog
@@ -30,8 +31,11 @@ _UNREADABLE = _Unreadable()
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """The only place that ends calls with `abort`."""
 
-    def __init__(self, backlog: Backlog) -> None:
+    def __init__(self, backlog: Backlog, admission: Admission, admitted: Collection[str]) -> None:
+        """Calls of the methods `admitted`, by their full path, need to be let in by `admission`."""
         self._backlog = backlog
+        self._admission = admission
+        self._admitted = admitted
         # A method's handler is wrapped once, not again for each of its calls.
         self._guarded: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
@@ -42,6 +46,12 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Wrap the handler of a method; an unknown method has none, and gRPC answers UNIMPLEMENTED."""
         method = handler_call_details.method
+        if method in self._admitted:
+            try:
+                self._admission.admit()
+            except Overloaded as error:
+                unread: grpc.RpcMethodHandler[Any, Any] = _refuse_unread(error, method)
+                return unread
         if method in self._guarded:
             return self._guarded[method]
         handler = await continuation(handler_call_details)
@@ -65,6 +75,15 @@ def _guard(handler: Any, method: str, backlog: Backlog) -> Any:
         return grpc.stream_unary_rpc_method_handler(unary, deserializer, serializer)
     unary = _guard_unary(handler.unary_unary, method)
     return grpc.unary_unary_rpc_method_handler(unary, deserializer, serializer)
+
+
+def _refuse_unread(error: Overloaded, method: str) -> Any:
+    """A handler that refuses without reading the request, as one of a stream, which need not read."""
+
+    async def refuse(requests: Any, context: Context) -> None:
+        await _end(error, context, method)
+
+    return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:

@@ -7,7 +7,7 @@ from server.rpc.backlog import CHANNELZ
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
-MAX_PENDING_CALLS = 512
+MAX_PENDING_CALLS = 1000
 
 OPTIONS = [
     # gRPC's own 4 MiB would answer before our image check can name the field. A batch may be larger still.

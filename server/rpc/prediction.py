@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from digits.v1 import prediction_pb2 as pb
 from digits.v1 import prediction_pb2_grpc
 
-from server.admission import Admission
 from server.errors import DigitsError, Overloaded, ShuttingDown
 from server.prediction import PredictionResult, Predictor
 from server.rpc.convert import prediction as convert
@@ -28,14 +27,12 @@ STREAM_WINDOW = 128
 class PredictionServicer(prediction_pb2_grpc.PredictionServiceServicer):
     """Reads digits. `draining` is set when the server goes down: streams end then."""
 
-    def __init__(self, predictor: Predictor, admission: Admission, draining: asyncio.Event) -> None:
+    def __init__(self, predictor: Predictor, draining: asyncio.Event) -> None:
         self._predictor = predictor
-        self._admission = admission
         self._draining = draining
 
     async def Predict(self, request: pb.PredictRequest, context: Context) -> pb.PredictResponse:
         """Read one digit."""
-        self._admission.admit()
         result = await self._predictor.predict(
             convert.image(request.image, "image"),
             convert.preprocessing(request.preprocessing),
@@ -53,7 +50,6 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServiceServicer):
         self, request: pb.BatchPredictRequest, context: Context
     ) -> pb.BatchPredictResponse:
         """Read one digit from each of several images."""
-        self._admission.admit()
         result = await self._predictor.predict_batch(
             convert.images(request),
             convert.preprocessing(request.preprocessing),

@@ -47,6 +47,8 @@ SERVICES = (
     MODEL,
 )
 
+# What too many may ask at once. A stream holds its sender back by itself.
+ADMITTED = frozenset(f"/{PREDICTION}/{method}" for method in ("Predict", "BatchPredict", "ReadNumber"))
 # What a replica serves; the other services only say that they are not here.
 REPLICA_SERVICES = (PREDICTION, MODEL)
 DEPLOYED_YET_S = 0.1
@@ -63,8 +65,9 @@ async def serve(application: Application | Replica, config: Config) -> None:
         loop.add_signal_handler(name, draining.set)
 
     backlog = Backlog()
-    server = grpc.aio.server(interceptors=[ErrorInterceptor(backlog)], options=server_options(config))
-    health_servicer = _mount(server, application, Admission(backlog.waiting), draining)
+    interceptor = ErrorInterceptor(backlog, Admission(backlog.waiting), ADMITTED)
+    server = grpc.aio.server(interceptors=[interceptor], options=server_options(config))
+    health_servicer = _mount(server, application, draining)
     port = _listen(server, config)
     await server.start()
     # What is there now stays for good: the collector need not look through it again and again.
@@ -93,11 +96,10 @@ async def serve(application: Application | Replica, config: Config) -> None:
 def _mount(
     server: grpc.aio.Server,
     application: Application | Replica,
-    admission: Admission,
     draining: asyncio.Event,
 ) -> HealthServicer:
     prediction_pb2_grpc.add_PredictionServiceServicer_to_server(
-        PredictionServicer(application.predictor, admission, draining), server
+        PredictionServicer(application.predictor, draining), server
     )
     training: Any = ReadOnlyServicer()
     evaluation: Any = ReadOnlyServicer()

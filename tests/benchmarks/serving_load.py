@@ -29,6 +29,7 @@ PREDICT = "/digits.v1.PredictionService/Predict"
 BATCH_PREDICT = "/digits.v1.PredictionService/BatchPredict"
 BATCH = 1024
 DEADLINE_S = 20.0
+WALL_DELAY_S = 0.5
 
 
 class Outcome:
@@ -49,6 +50,10 @@ class Outcome:
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
             self.refused += 1
             return _retry_delay_s(call)
+        if code is grpc.StatusCode.CANCELLED:
+            # gRPC's own wall, behind admission: it cannot say when to return.
+            self.refused += 1
+            return WALL_DELAY_S
         self.failed[code.name] = self.failed.get(code.name, 0) + 1
         return 0.0
 

@@ -57,11 +57,11 @@ def flooded(launch_server: Any) -> tuple[Counter[grpc.StatusCode], list[Any], li
     return codes, refusals, health_s
 
 
-def test_every_call_is_answered_or_refused_and_at_least_every_other_is_answered(flooded: Any) -> None:
+def test_every_call_is_answered_or_refused_and_at_least_every_fourth_is_answered(flooded: Any) -> None:
     codes, _, _ = flooded
     assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
     assert sum(codes.values()) == CALLS
-    assert codes[grpc.StatusCode.OK] >= CALLS / 2
+    assert codes[grpc.StatusCode.OK] >= CALLS / 4
 
 
 def test_a_refusal_tells_its_reason_and_when_to_return(flooded: Any) -> None:
