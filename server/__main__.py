@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
+from types import FrameType
 
 from server.config import Config, InvalidSetting, read_config
 from server.logs import set_up_logging
@@ -18,6 +20,8 @@ EXIT_BAD_SETTING = 2
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT. Exit code 0 after an orderly end, 2 for a bad setting."""
+    # Until `serve` takes over. As process 1 of a container Python would otherwise ignore it while it starts.
+    signal.signal(signal.SIGTERM, _end_at_once)
     try:
         config = read_config(os.environ, is_replica=_is_replica(sys.argv[1:]))
         set_up_logging(config.log_level)
@@ -30,12 +34,18 @@ def main() -> int:
         try:
             asyncio.run(serve(application, config))
         finally:
+            # A second one, from somebody in a hurry, must not cut off the orderly end.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             application.close()
     except InvalidSetting as error:
         sys.stderr.write(f"digits: {error}\n")
         return EXIT_BAD_SETTING
     logging.shutdown()
     return 0
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
 
 
 def _is_replica(arguments: list[str]) -> bool:

@@ -205,6 +205,12 @@ def _prepare(
     interpolation: Interpolation,
 ) -> _Prepared:
     """Model inputs for some images. Raises InvalidArgument that names the first bad one."""
+    if preprocessing in (None, Preprocessing.NONE) and all(map(_is_model_input, images)):
+        # All in one copy: a thousand of them would hold up the event loop for milliseconds one by one.
+        joined = b"".join(image.data for image in images)
+        inputs = np.frombuffer(joined, np.uint8).reshape(-1, SIDE, SIDE)
+        if inputs.any(axis=(1, 2)).all():  # The slow way names the first one without ink.
+            return _Prepared(inputs, 0.0, 0.0)
     inputs = np.empty((len(images), SIDE, SIDE), np.uint8)
     decode_s = preprocess_s = 0.0
     for index, (image, name) in enumerate(zip(images, names, strict=True)):
@@ -223,6 +229,10 @@ def _prepare(
         decode_s += 0.0 if is_raw else decoded - started
         preprocess_s += time.perf_counter() - decoded
     return _Prepared(inputs, decode_s, preprocess_s)
+
+
+def _is_model_input(image: ImageInput) -> bool:
+    return isinstance(image, RawPixels) and len(image.data) == SIDE * SIDE
 
 
 def _raw(data: bytes) -> npt.NDArray[np.uint8]:
