@@ -26,13 +26,17 @@ def main() -> int:
         config = read_config(os.environ, is_replica=_is_replica(sys.argv[1:]))
         set_up_logging(config.log_level)
         # After the settings: a bad one is told at once, not after everything was imported.
+        import uvloop
+
         from server.application import Application
         from server.replica import Replica
         from server.rpc.server import serve
 
         application = Replica(config) if config.is_replica else Application(_writable(config))
         try:
-            asyncio.run(serve(application, config))
+            # The loop that takes a tenth less time than Python's own for the same calls (docs/serving.md).
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(serve(application, config))
         finally:
             # A second one, from somebody in a hurry, must not cut off the orderly end.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)

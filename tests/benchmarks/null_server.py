@@ -11,6 +11,7 @@ import asyncio
 import sys
 
 import grpc
+import uvloop
 from digits.v1 import prediction_pb2 as pb
 from digits.v1 import prediction_pb2_grpc
 
@@ -45,4 +46,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
