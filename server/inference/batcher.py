@@ -85,7 +85,8 @@ class MicroBatcher:
         self._max_queued_rows = max_queued_rows
         self._queue: deque[_Request] = deque()
         self._queued_rows = 0
-        self._seconds_per_row = 0.0
+        # Until it is known: a single image may be tried.
+        self._seconds_per_row = MAX_AT_ONCE_S
         self._is_closed = False
         self._changed = threading.Condition()
         # Held by whoever is in the engine: one at a time, so that one core does one thing.
@@ -198,8 +199,7 @@ class MicroBatcher:
 
     def _learn(self, seconds_per_row: float) -> None:
         """Down at once, up a little at a time: others may have had the core for a moment."""
-        slowest = self._seconds_per_row * 1.1 or seconds_per_row
-        self._seconds_per_row = min(seconds_per_row, slowest)
+        self._seconds_per_row = min(seconds_per_row, self._seconds_per_row * 1.1)
 
     def _fail(self, parts: list[_Part], error: Exception) -> None:
         with self._changed:

@@ -50,7 +50,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             try:
                 self._admission.admit()
             except Overloaded as error:
-                unread: grpc.RpcMethodHandler[Any, Any] = _refuse_unread(error, method)
+                unread: grpc.RpcMethodHandler[Any, Any] = _refuse_unread(error)
                 return unread
         if method in self._guarded:
             return self._guarded[method]
@@ -77,11 +77,12 @@ def _guard(handler: Any, method: str, backlog: Backlog) -> Any:
     return grpc.unary_unary_rpc_method_handler(unary, deserializer, serializer)
 
 
-def _refuse_unread(error: Overloaded, method: str) -> Any:
+def _refuse_unread(error: Overloaded) -> Any:
     """A handler that refuses without reading the request, as one of a stream, which need not read."""
 
     async def refuse(requests: Any, context: Context) -> None:
-        await _end(error, context, method)
+        # No line in the log: there may be thousands a second, and admission tells how many.
+        await _abort(context, status.status_code(error), status.to_status(error))
 
     return grpc.stream_stream_rpc_method_handler(refuse)
 
@@ -159,9 +160,7 @@ async def _end(error: Exception, context: Context, method: str) -> None:
     if isinstance(error, grpc.aio.AbortError | grpc.aio.BaseError):
         raise error
     if isinstance(error, DigitsError):
-        # There may be thousands of these a second; whoever raises them tells how many there were.
-        level = logging.DEBUG if isinstance(error, Overloaded) else logging.INFO
-        log.log(level, "refused", extra={"method": method, "reason": error.reason, "detail": error.message})
+        log.info("refused", extra={"method": method, "reason": error.reason, "detail": error.message})
         await _abort(context, status.status_code(error), status.to_status(error))
     else:
         log.error("bug", exc_info=error, extra={"method": method})

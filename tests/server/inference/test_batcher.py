@@ -319,11 +319,18 @@ def test_a_free_engine_answers_on_the_thread_that_asks(
             return Engine(artifact).probabilities(batch)
 
     batcher = MicroBatcher(Watched())
-    result = batcher.answer_at_once(images[:2])
+    result = batcher.answer_at_once(images[:1])
     batcher.close()
     assert result is not None
-    np.testing.assert_allclose(result.probabilities, expected[:2], atol=1e-5)
+    np.testing.assert_allclose(result.probabilities, expected[:1], atol=1e-5)
     assert threads == [threading.get_ident()]
+
+
+def test_a_new_engine_is_not_tried_on_a_thousand_images_at_once(
+    batcher_of: Callable[..., MicroBatcher], engine: GatedEngine, images: Images
+) -> None:
+    assert batcher_of().answer_at_once(images[:1000]) is None
+    assert engine.batches == []
 
 
 def test_a_busy_engine_answers_nobody_at_once(
@@ -333,13 +340,17 @@ def test_a_busy_engine_answers_nobody_at_once(
     assert len(engine.batches) == 1
 
 
-def test_what_takes_long_is_not_answered_at_once(
-    batcher_of: Callable[..., MicroBatcher], engine: GatedEngine, images: Images
-) -> None:
-    batcher = batcher_of()
-    threading.Timer(0.05, engine.gate.set).start()
-    answer(batcher.submit(images[:1]))
+def test_what_takes_long_is_not_answered_at_once(artifact: Path, images: Images) -> None:
+    class Slow:
+        def probabilities(self, batch: Images) -> npt.NDArray[np.float32]:
+            time.sleep(0.01)
+            return Engine(artifact).probabilities(batch)
+
+    batcher = MicroBatcher(Slow())
+    assert batcher.answer_at_once(images[:1]) is not None
     assert batcher.answer_at_once(images[:1]) is None
+    assert len(answer(batcher.submit(images[:1])).probabilities) == 1
+    batcher.close()
 
 
 def test_a_closed_batcher_answers_nothing_at_once(artifact: Path, images: Images) -> None:
