@@ -22,6 +22,7 @@ MIN_WAITING = 64
 BUSY = 8
 # To count those who wait takes 0.3 ms, so it is not done for everyone.
 LOOK_EVERY = 32
+STALE_S = 0.1
 MAX_REFUSED_IN_A_ROW = 3
 # Who was refused comes back at this share of the pace: a refusal costs half as much as an answer.
 RETURNING_SHARE = 0.3
@@ -56,6 +57,10 @@ class Admission:
         self._seen += 1
         if self._seen >= LOOK_EVERY:
             self._look()
+        elif self._too_many and self._clock() - self._looked > STALE_S:
+            # A crowd of a while ago: whoever comes after it finds nobody before them.
+            self._was_busy = False
+            self._look()
         if self._too_many > 0 and self._refused_in_a_row < MAX_REFUSED_IN_A_ROW:
             self._too_many -= 1
             self._refused_in_a_row += 1
@@ -67,7 +72,7 @@ class Admission:
         now, waiting = self._clock(), self._waiting()
         # The pace shows only while there is no pause between requests.
         if self._was_busy:
-            self._seconds_per_request = (now - self._looked) / self._admitted
+            self._seconds_per_request = (now - self._looked) / max(1, self._admitted)
         self._too_many = 0
         if self._seconds_per_request:
             limit = max(MIN_WAITING, int(MAX_WAIT_S / self._seconds_per_request))

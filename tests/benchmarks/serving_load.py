@@ -175,6 +175,15 @@ def request_of(image: str) -> tuple[str, bytes]:
     return PREDICT, pb.PredictRequest(image=raw).SerializeToString()
 
 
+def warm_up(call: Callable[..., Any], request: bytes) -> None:
+    """Connect, and wait until what was before is over."""
+    for _ in range(3):
+        try:
+            call(request, timeout=DEADLINE_S, wait_for_ready=True)
+        except grpc.RpcError:
+            time.sleep(WALL_DELAY_S)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("address")
@@ -187,9 +196,7 @@ def main() -> None:
     method, request = request_of(chosen.image)
     limit = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
     with grpc.insecure_channel(chosen.address, options=limit) as channel:
-        warm_up: Callable[..., Any] = channel.unary_unary(method)
-        for _ in range(3):
-            warm_up(request, timeout=DEADLINE_S, wait_for_ready=True)
+        warm_up(channel.unary_unary(method), request)
         if chosen.kind == "closed":
             outcome = closed(channel, method, request, chosen.in_flight, chosen.seconds)
         else:

@@ -88,6 +88,14 @@ def test_when_the_crowd_is_gone_everybody_is_let_in_again() -> None:
     assert refused(traffic.send(1000)) == []
 
 
+def test_the_first_after_a_crowd_that_went_is_let_in() -> None:
+    traffic = Traffic(every_s=0.001)
+    traffic.settle(waiting=1000)
+    traffic.waiting = 0
+    traffic.now += 1
+    assert refused(traffic.send(1)) == []
+
+
 def test_every_refusal_names_another_moment_so_that_they_do_not_all_return_together() -> None:
     traffic = Traffic(every_s=0.001)
     traffic.settle(waiting=1000)
