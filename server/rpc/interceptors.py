@@ -46,6 +46,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Wrap the handler of a method; an unknown method has none, and gRPC answers UNIMPLEMENTED."""
         method = handler_call_details.method
+        self._backlog.take_up()
         if method in self._admitted:
             try:
                 self._admission.admit()
@@ -71,9 +72,9 @@ def _guard(handler: Any, method: str, backlog: Backlog) -> Any:
         stream = _guard_stream(handler.unary_stream, method, backlog)
         return grpc.unary_stream_rpc_method_handler(stream, deserializer, serializer)
     if handler.request_streaming:
-        unary = _guard_unary(handler.stream_unary, method)
+        unary = _guard_unary(handler.stream_unary, method, backlog)
         return grpc.stream_unary_rpc_method_handler(unary, deserializer, serializer)
-    unary = _guard_unary(handler.unary_unary, method)
+    unary = _guard_unary(handler.unary_unary, method, backlog)
     return grpc.unary_unary_rpc_method_handler(unary, deserializer, serializer)
 
 
@@ -102,12 +103,17 @@ def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], A
     return tolerant
 
 
-def _guard_unary(behaviour: Callable[..., Awaitable[Any]], method: str) -> Callable[..., Awaitable[Any]]:
+def _guard_unary(
+    behaviour: Callable[..., Awaitable[Any]], method: str, backlog: Backlog
+) -> Callable[..., Awaitable[Any]]:
     async def guarded(request: Any, context: Context) -> Any:
+        backlog.unary += 1
         try:
             return await behaviour(await _readable(request, method), context)
         except Exception as error:
             await _end(error, context, method)
+        finally:
+            backlog.unary -= 1
 
     return guarded
 

@@ -21,9 +21,14 @@ DIGIT = bytes(200) + bytes([255] * 200) + bytes(384)
 
 
 @pytest.fixture(scope="module")
-def flooded(launch_server: Any) -> tuple[Counter[grpc.StatusCode], list[Any], list[float]]:
+def server(launch_server: Any) -> Any:
+    """A server to be flooded."""
+    return launch_server(DIGITS_MNIST="")
+
+
+@pytest.fixture(scope="module")
+def flooded(server: Any) -> tuple[Counter[grpc.StatusCode], list[Any], list[float]]:
     """What became of the calls of senders that wait for nothing, their refusals, and the time health took."""
-    server = launch_server(DIGITS_MNIST="")
     codes: Counter[grpc.StatusCode] = Counter()
     refusals: list[Any] = []
     health_s: list[float] = []
@@ -77,6 +82,27 @@ def test_a_refusal_tells_its_reason_and_when_to_return(flooded: Any) -> None:
 
 def test_health_answers_meanwhile(flooded: Any) -> None:
     assert flooded[2]
+
+
+def test_calls_that_end_before_they_are_seen_do_not_count_for_ever(server: Any) -> None:
+    request = pb.PredictRequest(image=pb.Image(pixels=DIGIT)).SerializeToString()
+    with server.channel() as channel:
+        predict = channel.unary_unary("/digits.v1.PredictionService/Predict")
+        predict(request, timeout=10)
+        given_up = [predict.future(request, timeout=0.02) for _ in range(TOGETHER)]
+        given_up += [predict.future(request, timeout=0.02) for _ in range(TOGETHER)]
+        assert any(call.code() is grpc.StatusCode.DEADLINE_EXCEEDED for call in given_up)
+        deadline = time.monotonic() + 10
+        while True:
+            calls = [predict.future(request, timeout=10) for _ in range(32)]
+            if all(call.code() is grpc.StatusCode.OK for call in calls):
+                break
+            assert time.monotonic() < deadline, "calls are refused for those that ended long ago"
+            time.sleep(0.1)
+        # Enough for several looks at who waits.
+        for _ in range(20):
+            calls = [predict.future(request, timeout=10) for _ in range(16)]
+            assert {call.code() for call in calls} == {grpc.StatusCode.OK}
 
 
 def test_a_call_whose_deadline_passes_ends_with_deadline_exceeded(live_server: Any) -> None:
