@@ -62,13 +62,15 @@ class Bench:
         server = parts.RealServer(parts.two_versions(self._folder / "data"))
         try:
             # What is warm by then is there for good; what comes on top of it is growth.
+            for image in ("raw", "png", "batch"):
+                parts.load(server.address, "closed", image=image, in_flight=2, seconds=self._s(2))
             parts.load(server.address, "closed", in_flight=SATURATING, seconds=self._s(2))
             self._swap(server, 4)
             figures["serving_rss_mb"] = server.rss_mb()
             figures |= self._throughput(server)
-            figures |= self._overload(server)
             figures |= self._steady(server)
             figures["rss_growth_pct"] = self._growth_pct(server, figures["serving_rss_mb"])
+            figures |= self._overload(server)
         finally:
             server.close()
         return figures
