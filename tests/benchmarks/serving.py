@@ -26,6 +26,8 @@ from server.models import ARTIFACT
 
 RESULTS = parts.ROOT / "build" / "bench.json"
 SATURATING = 32
+# Under twice the load: independent programs, each of which stays away for as long as it is told.
+PROGRAMS = 64
 BATCH = 1024
 STEADY_RATE = 100.0
 SWAPS = 200
@@ -125,10 +127,9 @@ class Bench:
         for turn in range(self._rounds):
             _say(f"overload, round {turn + 1} of {self._rounds}")
             peak = parts.load(server.address, "closed", in_flight=SATURATING, seconds=self._s(2))["rps"]
-            # As many people as answers in half a second: each sends four calls a second.
-            people, load = max(1, int(peak / 2)), {"seconds": self._s(3)}
+            load = {"seconds": self._s(4)}
             floods = (
-                parts.load(server.address, "open", in_flight=people, rate=2 * peak, **load),
+                parts.load(server.address, "open", in_flight=PROGRAMS, rate=2 * peak, **load),
                 parts.load(server.address, "closed", in_flight=10 * SATURATING, **load),
             )
             ratios.append(min(flood["rps"] for flood in floods) / peak)
