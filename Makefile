@@ -23,7 +23,7 @@ lint: $(VENV)/.ready-to-test ## What `make test` checks without running a test.
 	@$(PYTHON) scripts/check.py ruff format mypy imports buf
 
 .PHONY: bench
-bench: bench-training ## Measure everything that has a target; results in build/bench.json.
+bench: bench-training bench-serving ## Measure everything that has a target; results in build/bench.json.
 
 .PHONY: bench-training
 bench-training: $(VENV)/.ready-to-test ## Measure training against the classic script; QUICK=--quick only tries it.
@@ -32,6 +32,10 @@ bench-training: $(VENV)/.ready-to-test ## Measure training against the classic s
 .PHONY: accuracy
 accuracy: $(VENV)/.ready-to-test ## Measure how well the shipped model reads; build/accuracy.json. QUICK=--quick only tries it.
 	@$(PYTHON) tests/benchmarks/accuracy.py $(QUICK)
+
+.PHONY: bench-serving
+bench-serving: $(VENV)/.ready-to-test ## Measure serving against a server that does nothing; QUICK=--quick only tries it.
+	@$(PYTHON) tests/benchmarks/serving.py $(QUICK)
 
 .PHONY: proto
 proto: $(VENV)/.ready-to-test ## Write the stubs beside the .proto files.

@@ -10,7 +10,7 @@ from server.config import Config
 from server.database import open_database
 from server.datasets import DataPreparation
 from server.errors import DigitsError, NothingDeployed
-from server.evaluation import Evaluations
+from server.evaluation import Evaluation, Evaluations
 from server.inference import Engines
 from server.models import Deployments, ModelStore, ModelVersion
 from server.prediction import Predictor
@@ -68,7 +68,12 @@ class Application:
         with self._deploying:
             self.engines.deploy(number)
             self._deployments.deploy(number, cause)
+            self.store.announce_deployed(number)
         log.info("deployed", extra={"model_version": number, "cause": cause})
+
+    def evaluation(self, version: ModelVersion) -> Evaluation:
+        """The newest evaluation of a version on its own test set."""
+        return self.evaluations.latest(version.version, version.test_dataset)
 
     def close(self) -> None:
         """End the training child, the workers and the connections, in the order of who needs whom."""
@@ -99,4 +104,6 @@ class Application:
             if number != last:
                 cause = "first start" if last is None else f"version {last} could not be loaded at start"
                 self._deployments.deploy(number, cause)
+            # Always: the last start may have ended between the record and the announcement.
+            self.store.announce_deployed(number)
             return

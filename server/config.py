@@ -24,6 +24,8 @@ class Config:
     mnist_url: str
     log_level: str
     shutdown_grace_s: float
+    is_replica: bool
+    shares_port: bool
 
     @property
     def address(self) -> str:
@@ -31,9 +33,15 @@ class Config:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def read_config(environment: Mapping[str, str]) -> Config:
+def read_config(environment: Mapping[str, str], is_replica: bool = False) -> Config:
     """Read the settings from `environment`. Raises InvalidSetting for the first bad one."""
     mnist = environment.get("DIGITS_MNIST", "")
+    shares_port = _choice(environment, "DIGITS_SHARE_PORT", "no", ("yes", "no")) == "yes"
+    if shares_port and not is_replica:
+        raise InvalidSetting(
+            "DIGITS_SHARE_PORT: expected no, got 'yes': only replicas (--read-only) may share a port, "
+            "since any of them can answer what comes"
+        )
     return Config(
         host=_text(environment, "DIGITS_HOST", "127.0.0.1"),
         port=int(_number(environment, "DIGITS_PORT", 50051, 0, 65535, whole=True)),
@@ -42,6 +50,8 @@ def read_config(environment: Mapping[str, str]) -> Config:
         mnist_url=_url(environment.get("DIGITS_MNIST_URL", MNIST_URL)),
         log_level=_choice(environment, "DIGITS_LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
         shutdown_grace_s=_number(environment, "DIGITS_SHUTDOWN_GRACE_S", 10.0, 0.0, 300.0),
+        is_replica=is_replica,
+        shares_port=shares_port,
     )
 
 

@@ -16,13 +16,15 @@ DigitsError
 │   ├── TrainedOnDataset     measuring a version on what it has learnt by heart
 │   ├── TrainingFinished
 │   ├── TrainingWaiting      stopping a run that has not begun
-│   └── ModelCorrupt         a version's files do not match their checksums
+│   ├── ModelCorrupt         a version's files do not match their checksums
+│   └── ReadOnly             asked of a replica, which only reads
 ├── Exhausted                come back later; carries the seconds to wait
 │   ├── TrainingQueueFull
 │   └── Overloaded
-└── Unavailable              come back soon; carries the seconds to wait
-    ├── DataPreparing
-    └── ShuttingDown
+├── Unavailable              come back soon; carries the seconds to wait
+│   ├── DataPreparing
+│   └── ShuttingDown
+└── DeadlineExceeded         the caller no longer waits for the answer
 """
 
 from __future__ import annotations
@@ -140,6 +142,15 @@ class ModelCorrupt(FailedPrecondition):
     """A version's files are damaged, or are no model this server can run."""
 
 
+class ReadOnly(FailedPrecondition):
+    """The server is a replica: it answers predictions and tells of versions, and changes nothing."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__(
+            f"this server is a read-only replica and has no {method}; ask the server that owns the data"
+        )
+
+
 class RetryLater(DigitsError):
     """A refusal that passes by itself. `retry_after_s`: seconds after which a retry makes sense."""
 
@@ -177,3 +188,10 @@ class DataPreparing(Unavailable):
 
 class ShuttingDown(Unavailable):
     """The server is going down: no new work is taken."""
+
+
+class DeadlineExceeded(DigitsError):
+    """The time that the caller gave was over before the work began: nothing was computed."""
+
+    def __init__(self) -> None:
+        super().__init__("the deadline passed while the request waited; nothing was computed")

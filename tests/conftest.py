@@ -20,9 +20,10 @@ START_TIMEOUT_S = 60.0
 class LiveServer:
     """A `python -m server` of its own: on a free port of the loopback, with its data in `data`."""
 
-    def __init__(self, data: Path, **settings: str) -> None:
+    def __init__(self, data: Path, log: Path, *arguments: str, **settings: str) -> None:
         self.data = data
-        self.log = data.with_suffix(".log")
+        self.log = log
+        self._arguments = arguments
         self.port = 0
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
@@ -49,9 +50,11 @@ class LiveServer:
         }
         already_written = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen([sys.executable, "-m", "server"], env=environment, stderr=log)
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "server", *self._arguments], env=environment, stderr=log
+            )
         deadline = time.monotonic() + START_TIMEOUT_S
-        while not (serving := self._event("serving", already_written)):
+        while not (serving := self.event("serving", already_written)):
             assert self._process.poll() is None, f"the server ended:\n{self.log.read_text()}"
             assert time.monotonic() < deadline, f"the server does not serve:\n{self.log.read_text()}"
             time.sleep(0.02)
@@ -78,7 +81,8 @@ class LiveServer:
         """A new channel to it."""
         return grpc.insecure_channel(self.address)
 
-    def _event(self, name: str, start: int) -> dict[str, object] | None:
+    def event(self, name: str, start: int = 0) -> dict[str, object] | None:
+        """The first event of this name in its log, from byte `start` on; None when there is none."""
         for line in self.log.read_bytes()[start:].decode().splitlines():
             if line.startswith("{") and (event := json.loads(line))["event"] == name:
                 return dict(event)
@@ -87,11 +91,15 @@ class LiveServer:
 
 @pytest.fixture(scope="session")
 def launch_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., LiveServer]]:
-    """Start servers: `launch_server(DIGITS_…="…")`; they end with the tests."""
+    """Start servers: `launch_server(DIGITS_…="…")`; they end with the tests.
+
+    `launch_server("--read-only", data=other.data)` starts a replica of another one.
+    """
     servers: list[LiveServer] = []
 
-    def launch(**settings: str) -> LiveServer:
-        server = LiveServer(tmp_path_factory.mktemp("server") / "data", **settings)
+    def launch(*arguments: str, data: Path | None = None, **settings: str) -> LiveServer:
+        folder = tmp_path_factory.mktemp("server")
+        server = LiveServer(data or folder / "data", folder / "data.log", *arguments, **settings)
         servers.append(server)
         server.start()
         return server

@@ -6,6 +6,7 @@ never hangs; a lost connection is taken up again by itself, within a second of t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -333,10 +334,20 @@ class Client:
         return messages.model(self._call(self._model.DeployModel, request, CHANGE_DEADLINE_S).model)
 
     def _call(self, method: Callable[..., Response], request: Message, timeout_s: float) -> Response:
-        try:
-            return method(request, timeout=timeout_s)
-        except grpc.RpcError as error:
-            raise self._error(error) from None
+        """Call, and when the server is overloaded, come back when it says, as long as the deadline allows."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            left_s = max(0.0, deadline - time.monotonic())
+            try:
+                return method(request, timeout=left_s)
+            except grpc.RpcError as error:
+                failure = self._error(error)
+            wait_s = None
+            if isinstance(failure, Refused) and failure.reason == "OVERLOADED":
+                wait_s = failure.retry_after_s
+            if wait_s is None or wait_s >= deadline - time.monotonic():
+                raise failure
+            time.sleep(wait_s)
 
     def _error(self, error: grpc.RpcError) -> ClientError:
         """A failed call as the error that a page understands, from its status and its google.rpc details."""

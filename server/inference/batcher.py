@@ -1,11 +1,13 @@
 """Micro-batching: requests that come while the engine is busy go together when it is free.
 
-Nobody waits for others to arrive: an idle engine takes a single image at once. Requests take turns, so a
-bulk request of a thousand images does not hold up a drawing.
+Nobody waits for others to arrive: an idle engine takes a single image at once, on the thread that asks, since
+the way to another thread and back would take longer than the image. Requests take turns, so a bulk request
+of a thousand images does not hold up a drawing.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -15,12 +17,14 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from server.errors import Overloaded, ShuttingDown
+from server.errors import DeadlineExceeded, Overloaded, ShuttingDown
 
 # Larger batches gain little per image and make everybody in them wait.
 MAX_BATCH_ROWS = 64
 # Beyond it a request is refused at once: it would only be answered after its sender has given up.
 MAX_QUEUED_ROWS = 2048
+# What takes longer is computed on the engine's own thread: whoever asks may be an event loop.
+MAX_AT_ONCE_S = 0.001
 
 
 class BatchEngine(Protocol):
@@ -43,10 +47,11 @@ class BatchResult(NamedTuple):
 class _Request:
     """Images on their way through the engine; `done` rows of them are answered."""
 
-    __slots__ = ("answers", "done", "engine_s", "future", "images", "submitted")
+    __slots__ = ("answers", "done", "engine_s", "expires", "future", "images", "submitted")
 
-    def __init__(self, images: npt.NDArray[np.uint8]) -> None:
+    def __init__(self, images: npt.NDArray[np.uint8], expires: float) -> None:
         self.images = images
+        self.expires = expires
         self.future: Future[BatchResult] = Future()
         self.answers: list[npt.NDArray[np.float32]] = []
         self.done = 0
@@ -80,22 +85,47 @@ class MicroBatcher:
         self._max_queued_rows = max_queued_rows
         self._queue: deque[_Request] = deque()
         self._queued_rows = 0
-        self._seconds_per_row = 0.0
+        # Until it is known: a single image may be tried.
+        self._seconds_per_row = MAX_AT_ONCE_S
         self._is_closed = False
         self._changed = threading.Condition()
+        # Held by whoever is in the engine: one at a time, so that one core does one thing.
+        self._computing = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
         self._thread.start()
 
-    def submit(self, images: npt.NDArray[np.uint8]) -> Future[BatchResult]:
+    def answer_at_once(self, images: npt.NDArray[np.uint8]) -> BatchResult | None:
+        """The answer to (N, 28, 28) uint8 images, computed here and now.
+
+        None when others are before, or when it would take long: `submit` them then. Raises ValueError for
+        anything but such images.
+        """
+        if len(images) * self._seconds_per_row > MAX_AT_ONCE_S or not self._computing.acquire(blocking=False):
+            return None
+        try:
+            # Those who wait were here before.
+            if self._queue or self._is_closed:
+                return None
+            started = time.perf_counter()
+            answers = self._engine.probabilities(images)
+            taken_s = time.perf_counter() - started
+        finally:
+            self._computing.release()
+        self._learn(taken_s / len(images))
+        return BatchResult(answers, 0.0, taken_s * 1e3)
+
+    def submit(self, images: npt.NDArray[np.uint8], expires: float = math.inf) -> Future[BatchResult]:
         """Queue (N, 28, 28) uint8 images, N ≥ 1. Cancel the future, and what is not computed yet never is.
 
-        Raises ValueError for anything else; Overloaded when too many images wait already (a request that
-        finds the queue empty is always taken); ShuttingDown after `close`.
+        `expires`: the moment of `time.monotonic()` from which nobody waits for the answer; what is not begun
+        by then never is, and DeadlineExceeded comes instead. Raises ValueError for anything else; Overloaded
+        when too many images wait already (a request that finds the queue empty is always taken);
+        ShuttingDown after `close`.
         """
         # Here, not in the engine: a bad request must not spoil the batch that it would be put into.
         if not len(images) or images.shape[1:] != (28, 28) or images.dtype != np.uint8:
             raise ValueError(f"expected (N, 28, 28) uint8 images, N ≥ 1, got {images.shape} {images.dtype}")
-        request = _Request(images)
+        request = _Request(images, expires)
         with self._changed:
             if self._is_closed:
                 raise ShuttingDown("this version answers no more; try again", retry_after_s=0.1)
@@ -118,7 +148,8 @@ class MicroBatcher:
 
     def _work(self) -> None:
         while parts := self._next_batch():
-            self._compute(parts)
+            with self._computing:
+                self._compute(parts)
 
     def _next_batch(self) -> list[_Part]:
         """The rows to compute next, at least one; none when the batcher was closed and the queue is empty."""
@@ -133,8 +164,11 @@ class MicroBatcher:
                     request = self._queue.popleft()
                     rows = min(free, request.waiting)
                     is_last = rows == request.waiting
-                    if _is_cancelled(request.future, is_last):
+                    is_late = not request.done and time.monotonic() >= request.expires
+                    if _is_cancelled(request.future, is_last or is_late) or is_late:
                         self._queued_rows -= request.waiting
+                        if is_late and not request.future.cancelled():
+                            request.future.set_exception(DeadlineExceeded())
                         continue
                     self._queued_rows -= rows
                     free -= rows
@@ -153,7 +187,7 @@ class MicroBatcher:
             self._fail(parts, error)
             return
         ended = time.perf_counter()
-        self._seconds_per_row = (ended - started) / len(answers)
+        self._learn((ended - started) / len(answers))
         start = 0
         for request, rows, is_last in parts:
             request.answers.append(answers[start : start + rows])
@@ -162,6 +196,10 @@ class MicroBatcher:
             start += rows
             if is_last:
                 request.future.set_result(_result(request, ended))
+
+    def _learn(self, seconds_per_row: float) -> None:
+        """Down at once, up a little at a time: others may have had the core for a moment."""
+        self._seconds_per_row = min(seconds_per_row, self._seconds_per_row * 1.1)
 
     def _fail(self, parts: list[_Part], error: Exception) -> None:
         with self._changed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future
@@ -106,17 +107,31 @@ class Engines:
         with self._lock:
             return self._find(version) is not None
 
-    def submit(self, images: npt.NDArray[np.uint8], version: int | None) -> Submitted | None:
+    def answer_at_once(
+        self, images: npt.NDArray[np.uint8], version: int | None
+    ) -> tuple[LoadedModel, BatchResult] | None:
+        """The version that answers and its answer, where that takes no waiting; otherwise None: see `submit`.
+
+        Raises NothingDeployed.
+        """
+        with self._lock:
+            model = self._find(version)
+        answer = None if model is None else model.batcher.answer_at_once(images)
+        return None if model is None or answer is None else (model, answer)
+
+    def submit(
+        self, images: npt.NDArray[np.uint8], version: int | None, expires: float = math.inf
+    ) -> Submitted | None:
         """Ask a version, None for the deployed one, about (N, 28, 28) uint8 images, N ≥ 1.
 
         Gives the version that answers all of them and the future answer, or None when it has to be loaded
-        first (see `load`). Raises NothingDeployed, Overloaded.
+        first (see `load`). `expires`: see `MicroBatcher.submit`. Raises NothingDeployed, Overloaded.
         """
         with self._lock:
             model = self._find(version)
             if model is None:
                 return None
-            return Submitted(model.version, model.batcher.submit(images), model.uncertain_below)
+            return Submitted(model.version, model.batcher.submit(images, expires), model.uncertain_below)
 
     def close(self) -> None:
         """Answer what is queued and end every thread. Nothing is deployed afterwards."""

@@ -32,17 +32,20 @@ log = logging.getLogger(__name__)
 STAGING = ".staging"
 # The highest number ever given, so that a deleted version's number never comes back as another model.
 LAST_NUMBER = ".last_number"
+# Names the version that answers, for replicas: they have the folder only.
+DEPLOYED = "deployed"
 
 
 class ModelStore:
     """The versions under a folder. May be used from any thread."""
 
-    def __init__(self, root: Path) -> None:
-        """Open the store at `root`, which is made when it is not there."""
+    def __init__(self, root: Path, is_read_only: bool = False) -> None:
+        """Open the store at `root`, which is made when it is not there, unless `is_read_only`."""
         self._root = root
         self._committing = threading.Lock()
         self._descriptions: dict[int, ModelVersion] = {}
-        (root / STAGING).mkdir(parents=True, exist_ok=True)
+        if not is_read_only:
+            (root / STAGING).mkdir(parents=True, exist_ok=True)
 
     def staging(self, training_id: str) -> Path:
         """An empty folder to make a version in, on the same disk, so that it can be renamed into place."""
@@ -119,6 +122,17 @@ class ModelStore:
                 log.warning("version left out", extra={"model_version": number, "reason": error.message})
         return tuple(versions)
 
+    def announce_deployed(self, version: int) -> None:
+        """Tell whoever shares the folder which version answers."""
+        write_durably(self._root / DEPLOYED, f"{version}\n")
+
+    def announced_deployed(self) -> int | None:
+        """The version that answers, as announced; None when none ever was."""
+        try:
+            return int((self._root / DEPLOYED).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+
     def artifact_path(self, version: int) -> Path:
         """The artifact to serve a version from, its checksum verified. Raises ModelNotFound, ModelCorrupt."""
         return verify_file(self._folder(version), self.get(version), ARTIFACT)
@@ -145,6 +159,8 @@ class ModelStore:
         return self._root / f"{version:06d}"
 
     def _numbers(self) -> Sequence[int]:
+        if not self._root.is_dir():
+            return []  # A replica may be there before the server that makes the folder.
         names = (path.name for path in self._root.iterdir() if path.is_dir())
         return sorted(int(name) for name in names if re.fullmatch(r"\d{6,}", name))
 

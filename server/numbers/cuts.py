@@ -30,10 +30,8 @@ MAX_COST = 1.5
 MIN_DIFFERENCE, MIN_FREE_DIFFERENCE = 0.025, 0.003
 # Of the height: what the way around ink may cost.
 FREE = 0.05
-# Cuts for each digit height of the line's width, the cheapest first.
+# Cuts for each digit height of the line's width at most, the cheapest first.
 DENSITY = 30
-# In a very long line each digit has fewer: the work is bounded.
-MAX_CUTS = 1200
 
 
 class Cuts(NamedTuple):
@@ -45,10 +43,10 @@ class Cuts(NamedTuple):
     """(C,) float32: the ink crossed, in pixels."""
 
 
-def find_cuts(line: NDArray[np.uint8], height: float) -> Cuts:
+def find_cuts(line: NDArray[np.uint8], height: float, density: float = DENSITY) -> Cuts:
     """The cuts of a line, (h, w) uint8, 0 = paper; the first and the last leave everything on one side.
 
-    `height`: of its digits, in pixels.
+    `height`: of its digits, in pixels. `density`: how many cuts for each digit height of the line's width.
     """
     ink: NDArray[np.float32] = np.divide(line, np.float32(255), dtype=np.float32)
     rows, width = ink.shape
@@ -61,7 +59,7 @@ def find_cuts(line: NDArray[np.uint8], height: float) -> Cuts:
             costs.append(cost)
     found, cost = np.concatenate(paths), np.concatenate(costs)  # (P, h), (P,)
     order = np.argsort(cost, kind="stable")
-    most = min(int(DENSITY * width / height) + 2, MAX_CUTS)
+    most = int(density * width / height) + 2
     return _with_ends(_distinct(found[order], cost[order], ink, height, most), rows, width)
 
 

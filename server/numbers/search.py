@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from server.errors import InvalidImage
 from server.numbers.candidates import Candidates, find_candidates, ink_before, model_inputs
-from server.numbers.cuts import Cuts, find_cuts
+from server.numbers.cuts import DENSITY, Cuts, find_cuts
 from server.numbers.judge import CLASSES, MARK, Judge
 from server.numbers.lines import find_lines
 from server.numbers.pieces import Pieces, digit_height, find_pieces
@@ -22,6 +22,8 @@ MAX_PIXELS = 2_000_000
 HEIGHT = 48.0
 # Digits in a picture, and digit heights that its lines may be long, all together.
 MAX_LENGTH = 300
+# In all lines: on a full page each digit has fewer of them, the cheapest ones, and the work is bounded.
+MAX_CUTS = 1000
 # Windows of a picture take 2 kB each.
 JUDGED_TOGETHER = 1024
 # Below this probability of being a digit a stretch is not read: it could not be chosen.
@@ -74,15 +76,19 @@ def search(ink: NDArray[np.uint8], judge: Judge) -> list[Line]:
         )
     pieces = find_pieces(ink)
     inks = [line_ink(ink, pieces, members) for members in find_lines(pieces)]
-    if sum(line.ink.shape[1] / line.height for line in inks) > MAX_LENGTH:
+    length = sum(line.ink.shape[1] / line.height for line in inks)
+    if length > MAX_LENGTH:
         raise InvalidImage(
             "encoded", f"expected at most about {MAX_LENGTH} digits, got far more ink than that"
         )
-    return [_search_line(line, judge, reduction, shape) for line in inks]
+    density = min(DENSITY, MAX_CUTS / max(length, 1))
+    return [_search_line(line, density, judge, reduction, shape) for line in inks]
 
 
-def _search_line(line: LineInk, judge: Judge, reduction: float, shape: tuple[int, ...]) -> Line:
-    cuts = find_cuts(line.ink, line.height)
+def _search_line(
+    line: LineInk, density: float, judge: Judge, reduction: float, shape: tuple[int, ...]
+) -> Line:
+    cuts = find_cuts(line.ink, line.height, density)
     candidates = find_candidates(line.ink, line.height, cuts)
     judgement = _judged(line, cuts, candidates, judge)
     readable = np.flatnonzero(judgement[:, :MARK].sum(axis=1) >= READABLE)

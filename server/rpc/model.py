@@ -10,6 +10,7 @@ from digits.v1 import model_pb2_grpc
 from server.application import Application
 from server.errors import InvalidArgument
 from server.models import ModelVersion
+from server.replica import Replica
 from server.rpc.convert import model as convert
 from server.rpc.convert.common import chosen_version
 from server.rpc.interceptors import Context
@@ -19,7 +20,7 @@ from server.rpc.paging import read_page
 class ModelServicer(model_pb2_grpc.ModelServiceServicer):
     """Knows the versions."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application | Replica) -> None:
         self._application = application
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
@@ -47,5 +48,5 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         return pb.DeployModelResponse(model=await asyncio.to_thread(self._model, version))
 
     def _model(self, version: ModelVersion) -> pb.Model:
-        evaluation = self._application.evaluations.latest(version.version, version.test_dataset)
+        evaluation = self._application.evaluation(version)
         return convert.model(version, evaluation, is_deployed=version.version == self._application.deployed)

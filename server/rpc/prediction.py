@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import math
+import time
+from collections.abc import AsyncIterator
+
 from digits.v1 import prediction_pb2 as pb
 from digits.v1 import prediction_pb2_grpc
 
-from server.prediction import Predictor
+from server.errors import DigitsError, Overloaded, ShuttingDown
+from server.prediction import PredictionResult, Predictor
 from server.reading import NumberReader
 from server.rpc.convert import prediction as convert
 from server.rpc.convert.common import chosen_version
 from server.rpc.interceptors import Context
+from server.streams import in_order
+
+log = logging.getLogger(__name__)
+
+# Requests of one stream that are worked on together: enough to fill the engine's batches at all times.
+STREAM_WINDOW = 128
 
 
 class PredictionServicer(prediction_pb2_grpc.PredictionServiceServicer):
-    """Reads digits."""
+    """Reads digits. `draining` is set when the server goes down: streams end then."""
 
-    def __init__(self, predictor: Predictor, numbers: NumberReader) -> None:
+    def __init__(self, predictor: Predictor, numbers: NumberReader, draining: asyncio.Event) -> None:
         self._predictor = predictor
         self._numbers = numbers
+        self._draining = draining
 
     async def Predict(self, request: pb.PredictRequest, context: Context) -> pb.PredictResponse:
         """Read one digit."""
@@ -26,6 +40,7 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServiceServicer):
             convert.preprocessing(request.preprocessing),
             convert.interpolation(request.interpolation),
             chosen_version(request.model_version),
+            _expiry(context),
         )
         return pb.PredictResponse(
             prediction=convert.prediction(result.prediction),
@@ -42,6 +57,7 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServiceServicer):
             convert.preprocessing(request.preprocessing),
             convert.interpolation(request.interpolation),
             chosen_version(request.model_version),
+            _expiry(context),
         )
         return pb.BatchPredictResponse(
             predictions=[convert.prediction(prediction) for prediction in result.predictions],
@@ -58,3 +74,44 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServiceServicer):
             model_version=result.model_version,
             timings=convert.timings(result.timings),
         )
+
+    async def StreamPredict(
+        self, request_iterator: AsyncIterator[pb.StreamPredictRequest], context: Context
+    ) -> AsyncIterator[pb.StreamPredictResponse]:
+        """Read one digit from each image of a stream, in order."""
+        async for response in in_order(request_iterator, self._answer, STREAM_WINDOW, self._draining):
+            yield response
+        if self._draining.is_set():
+            raise ShuttingDown("the server is going down; send again what has no answer", retry_after_s=2.0)
+
+    async def _answer(self, request: pb.StreamPredictRequest) -> pb.StreamPredictResponse:
+        """The answer to one request of a stream: what is wrong with it is told there, and ends nothing."""
+        try:
+            return convert.stream_response(await self._read_patiently(request))
+        except ShuttingDown:
+            raise
+        except DigitsError as error:
+            return pb.StreamPredictResponse(refusal=convert.refusal(error))
+        # As for a single call: the caller learns of a bug, and nothing of the inside.
+        except Exception as error:
+            log.error("bug", exc_info=error, extra={"method": "StreamPredict"})
+            return pb.StreamPredictResponse(refusal=convert.refusal(None))
+
+    async def _read_patiently(self, request: pb.StreamPredictRequest) -> PredictionResult:
+        """Predict, and when too many wait, wait as well: the sender is held back instead of refused."""
+        while True:
+            try:
+                return await self._predictor.predict(
+                    convert.image(request.image, "image"),
+                    convert.preprocessing(request.preprocessing),
+                    convert.interpolation(request.interpolation),
+                    chosen_version(request.model_version),
+                )
+            except Overloaded as error:
+                await asyncio.sleep(error.retry_after_s)
+
+
+def _expiry(context: Context) -> float:
+    """The moment of `time.monotonic()` from which the caller waits no longer."""
+    remaining_s: float | None = context.time_remaining()
+    return math.inf if remaining_s is None else time.monotonic() + remaining_s

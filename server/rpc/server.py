@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
+from typing import Any
 
 import grpc
 from digits.v1 import (
@@ -20,40 +22,39 @@ from digits.v1 import (
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from server.admission import Admission
 from server.application import Application
 from server.config import Config, InvalidSetting
+from server.replica import Replica
+from server.rpc.backlog import Backlog
 from server.rpc.evaluation import EvaluationServicer
 from server.rpc.health import HealthServicer
 from server.rpc.interceptors import ErrorInterceptor
 from server.rpc.model import ModelServicer
+from server.rpc.options import server_options
 from server.rpc.prediction import PredictionServicer
+from server.rpc.read_only import ReadOnlyServicer
 from server.rpc.training import TrainingServicer
 
 log = logging.getLogger(__name__)
 
 PREDICTION = prediction_pb2.DESCRIPTOR.services_by_name["PredictionService"].full_name
+MODEL = model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
 SERVICES = (
     PREDICTION,
     training_pb2.DESCRIPTOR.services_by_name["TrainingService"].full_name,
     evaluation_pb2.DESCRIPTOR.services_by_name["EvaluationService"].full_name,
-    model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
+    MODEL,
 )
 
-MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-
-OPTIONS = [
-    # gRPC's own 4 MiB would answer before our image check can name the field. A batch may be larger still.
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    # Two servers on one port would share its calls at random; the second shall be refused instead.
-    ("grpc.so_reuseport", 0),
-    # Clients may ping an idle connection every 10 s, to notice a server that is gone.
-    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-]
+# What too many may ask at once. A stream holds its sender back by itself.
+ADMITTED = frozenset(f"/{PREDICTION}/{method}" for method in ("Predict", "BatchPredict", "ReadNumber"))
+# What a replica serves; the other services only say that they are not here.
+REPLICA_SERVICES = (PREDICTION, MODEL)
+DEPLOYED_YET_S = 0.1
 
 
-async def serve(application: Application, config: Config) -> None:
+async def serve(application: Application | Replica, config: Config) -> None:
     """Answer calls until SIGTERM or SIGINT, then finish what is under way, for `shutdown_grace_s` at most.
 
     Raises InvalidSetting when the address cannot be listened on.
@@ -63,11 +64,17 @@ async def serve(application: Application, config: Config) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, draining.set)
 
-    server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=OPTIONS)
+    backlog = Backlog()
+    interceptor = ErrorInterceptor(backlog, Admission(backlog.waiting), ADMITTED)
+    server = grpc.aio.server(interceptors=[interceptor], options=server_options(config))
     health_servicer = _mount(server, application, draining)
     port = _listen(server, config)
     await server.start()
+    # What is there now stays for good: the collector need not look through it again and again.
+    gc.collect()
+    gc.freeze()
     await _set_health(health_servicer, application)
+    becoming_ready = asyncio.ensure_future(_await_deployed(health_servicer, application))
     log.info(
         "serving",
         extra={
@@ -79,20 +86,28 @@ async def serve(application: Application, config: Config) -> None:
     )
 
     await draining.wait()
-    log.info("draining", extra={"grace_s": config.shutdown_grace_s})
+    log.info("draining", extra={"grace_s": config.shutdown_grace_s, "answered": backlog.answered()})
+    becoming_ready.cancel()
     await health_servicer.enter_graceful_shutdown()
     await server.stop(config.shutdown_grace_s)
     log.info("stopped")
 
 
-def _mount(server: grpc.aio.Server, application: Application, draining: asyncio.Event) -> HealthServicer:
+def _mount(
+    server: grpc.aio.Server,
+    application: Application | Replica,
+    draining: asyncio.Event,
+) -> HealthServicer:
     prediction_pb2_grpc.add_PredictionServiceServicer_to_server(
-        PredictionServicer(application.predictor, application.numbers), server
+        PredictionServicer(application.predictor, application.numbers, draining), server
     )
-    training_pb2_grpc.add_TrainingServiceServicer_to_server(
-        TrainingServicer(application.trainings, application.data, draining), server
-    )
-    evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server(EvaluationServicer(application), server)
+    training: Any = ReadOnlyServicer()
+    evaluation: Any = ReadOnlyServicer()
+    if isinstance(application, Application):
+        training = TrainingServicer(application.trainings, application.data, draining)
+        evaluation = EvaluationServicer(application)
+    training_pb2_grpc.add_TrainingServiceServicer_to_server(training, server)
+    evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server(evaluation, server)
     model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(application), server)
     health_servicer = HealthServicer(draining)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
@@ -110,9 +125,19 @@ def _listen(server: grpc.aio.Server, config: Config) -> int:
         ) from None
 
 
-async def _set_health(health_servicer: HealthServicer, application: Application) -> None:
-    """SERVING for everything; predictions only when there is a version to answer them."""
+async def _set_health(health_servicer: HealthServicer, application: Application | Replica) -> None:
+    """SERVING for what is here; predictions, which a replica is there for, with a version to answer them."""
     status = health_pb2.HealthCheckResponse
+    is_replica = isinstance(application, Replica)
     for service in ("", *SERVICES):
-        is_ready = service != PREDICTION or application.deployed is not None
+        needs_version = service == PREDICTION or (is_replica and not service)
+        is_here = not is_replica or service in ("", *REPLICA_SERVICES)
+        is_ready = is_here and (not needs_version or application.deployed is not None)
         await health_servicer.set(service, status.SERVING if is_ready else status.NOT_SERVING)
+
+
+async def _await_deployed(health_servicer: HealthServicer, application: Application | Replica) -> None:
+    """Once there is a version there always is one: predictions are SERVING from then on."""
+    while application.deployed is None:  # noqa: ASYNC110  # It is other threads that deploy.
+        await asyncio.sleep(DEPLOYED_YET_S)
+    await _set_health(health_servicer, application)

@@ -46,7 +46,9 @@ TARGETS: Targets = {
     "non_digits_flagged": (">=", 0.5),
     "true_digits_kept": (">=", 0.99),
     "strings_apart_exact": (">=", 0.97),
+    # "Touching" can be read in two ways: ink that overlaps, or columns of ink. See number_strings.
     "strings_touching_exact": (">=", 0.85),
+    "strings_overlapping_exact": (">=", 0.85),
     "pen_strings_exact": (">=", 0.95),
     "parameters": ("<=", 1e6),
     "model_bytes": ("<=", 4e6),

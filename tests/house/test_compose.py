@@ -13,11 +13,22 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILES = ["server/Dockerfile", "frontend/Dockerfile"]
 
 
-def test_the_services_are_the_server_the_page_and_tensorboard() -> None:
-    assert sorted(SERVICES) == ["frontend", "server", "tensorboard"]
+def test_the_services_are_the_server_its_replicas_the_page_and_tensorboard() -> None:
+    assert sorted(SERVICES) == ["frontend", "replica", "server", "tensorboard"]
 
 
-@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_replicas_start_on_request_only_write_nothing_and_are_not_published() -> None:
+    replica = SERVICES["replica"]
+
+    assert replica["profiles"] == ["replicas"]
+    assert replica["command"][-1] == "--read-only"
+    assert replica["volumes"] == ["data:/data:ro"]
+    # Several of a service cannot share one published port, nor a name.
+    assert {"ports", "container_name"} & set(replica) == set()
+    assert replica["image"] == SERVICES["server"]["image"]
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - {"replica"}))
 def test_a_service_is_published_on_this_machine_only(name: str) -> None:
     ports = SERVICES[name]["ports"]
 

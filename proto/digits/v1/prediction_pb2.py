@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64igits/v1/prediction.proto\x12\tdigits.v1\"7\n\x05Image\x12\x11\n\x07\x65ncoded\x18\x01 \x01(\x0cH\x00\x12\x10\n\x06pixels\x18\x02 \x01(\x0cH\x00\x42\t\n\x07\x63ontent\"q\n\nPrediction\x12\r\n\x05\x64igit\x18\x01 \x01(\x05\x12\x12\n\nconfidence\x18\x02 \x01(\x02\x12\x15\n\rprobabilities\x18\x03 \x03(\x02\x12\x13\n\x0bmodel_input\x18\x04 \x01(\x0c\x12\x14\n\x0cis_uncertain\x18\x05 \x01(\x08\"j\n\x07Timings\x12\x11\n\tdecode_ms\x18\x01 \x01(\x02\x12\x15\n\rpreprocess_ms\x18\x02 \x01(\x02\x12\x10\n\x08queue_ms\x18\x03 \x01(\x02\x12\x11\n\tengine_ms\x18\x04 \x01(\x02\x12\x10\n\x08total_ms\x18\x05 \x01(\x02\"\xaa\x01\n\x0ePredictRequest\x12\x1f\n\x05image\x18\x01 \x01(\x0b\x32\x10.digits.v1.Image\x12/\n\rpreprocessing\x18\x02 \x01(\x0e\x32\x18.digits.v1.Preprocessing\x12/\n\rinterpolation\x18\x03 \x01(\x0e\x32\x18.digits.v1.Interpolation\x12\x15\n\rmodel_version\x18\x04 \x01(\x05\"x\n\x0fPredictResponse\x12)\n\nprediction\x18\x01 \x01(\x0b\x32\x15.digits.v1.Prediction\x12\x15\n\rmodel_version\x18\x02 \x01(\x05\x12#\n\x07timings\x18\x03 \x01(\x0b\x32\x12.digits.v1.Timings\"\xb0\x01\n\x13\x42\x61tchPredictRequest\x12 \n\x06images\x18\x01 \x03(\x0b\x32\x10.digits.v1.Image\x12/\n\rpreprocessing\x18\x02 \x01(\x0e\x32\x18.digits.v1.Preprocessing\x12/\n\rinterpolation\x18\x03 \x01(\x0e\x32\x18.digits.v1.Interpolation\x12\x15\n\rmodel_version\x18\x04 \x01(\x05\"~\n\x14\x42\x61tchPredictResponse\x12*\n\x0bpredictions\x18\x01 \x03(\x0b\x32\x15.digits.v1.Prediction\x12\x15\n\rmodel_version\x18\x02 \x01(\x05\x12#\n\x07timings\x18\x03 \x01(\x0b\x32\x12.digits.v1.Timings\";\n\x11ReadNumberRequest\x12\x0f\n\x07\x65ncoded\x18\x01 \x01(\x0c\x12\x15\n\rmodel_version\x18\x02 \x01(\x05\":\n\x03\x42ox\x12\t\n\x01x\x18\x01 \x01(\x05\x12\t\n\x01y\x18\x02 \x01(\x05\x12\r\n\x05width\x18\x03 \x01(\x05\x12\x0e\n\x06height\x18\x04 \x01(\x05\"c\n\x0bNumberDigit\x12)\n\nprediction\x18\x01 \x01(\x0b\x32\x15.digits.v1.Prediction\x12\x1b\n\x03\x62ox\x18\x02 \x01(\x0b\x32\x0e.digits.v1.Box\x12\x0c\n\x04line\x18\x03 \x01(\x05\"\x86\x01\n\x12ReadNumberResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12&\n\x06\x64igits\x18\x02 \x03(\x0b\x32\x16.digits.v1.NumberDigit\x12\x15\n\rmodel_version\x18\x03 \x01(\x05\x12#\n\x07timings\x18\x04 \x01(\x0b\x32\x12.digits.v1.Timings*}\n\rPreprocessing\x12\x1d\n\x19PREPROCESSING_UNSPECIFIED\x10\x00\x12\x1b\n\x17PREPROCESSING_NORMALISE\x10\x01\x12\x18\n\x14PREPROCESSING_RESIZE\x10\x02\x12\x16\n\x12PREPROCESSING_NONE\x10\x03*\x96\x01\n\rInterpolation\x12\x1d\n\x19INTERPOLATION_UNSPECIFIED\x10\x00\x12\x19\n\x15INTERPOLATION_NEAREST\x10\x01\x12\x1a\n\x16INTERPOLATION_BILINEAR\x10\x02\x12\x16\n\x12INTERPOLATION_AREA\x10\x03\x12\x17\n\x13INTERPOLATION_CUBIC\x10\x04\x32\xf1\x01\n\x11PredictionService\x12@\n\x07Predict\x12\x19.digits.v1.PredictRequest\x1a\x1a.digits.v1.PredictResponse\x12O\n\x0c\x42\x61tchPredict\x12\x1e.digits.v1.BatchPredictRequest\x1a\x1f.digits.v1.BatchPredictResponse\x12I\n\nReadNumber\x12\x1c.digits.v1.ReadNumberRequest\x1a\x1d.digits.v1.ReadNumberResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64igits/v1/prediction.proto\x12\tdigits.v1\"7\n\x05Image\x12\x11\n\x07\x65ncoded\x18\x01 \x01(\x0cH\x00\x12\x10\n\x06pixels\x18\x02 \x01(\x0cH\x00\x42\t\n\x07\x63ontent\"q\n\nPrediction\x12\r\n\x05\x64igit\x18\x01 \x01(\x05\x12\x12\n\nconfidence\x18\x02 \x01(\x02\x12\x15\n\rprobabilities\x18\x03 \x03(\x02\x12\x13\n\x0bmodel_input\x18\x04 \x01(\x0c\x12\x14\n\x0cis_uncertain\x18\x05 \x01(\x08\"j\n\x07Timings\x12\x11\n\tdecode_ms\x18\x01 \x01(\x02\x12\x15\n\rpreprocess_ms\x18\x02 \x01(\x02\x12\x10\n\x08queue_ms\x18\x03 \x01(\x02\x12\x11\n\tengine_ms\x18\x04 \x01(\x02\x12\x10\n\x08total_ms\x18\x05 \x01(\x02\"\xaa\x01\n\x0ePredictRequest\x12\x1f\n\x05image\x18\x01 \x01(\x0b\x32\x10.digits.v1.Image\x12/\n\rpreprocessing\x18\x02 \x01(\x0e\x32\x18.digits.v1.Preprocessing\x12/\n\rinterpolation\x18\x03 \x01(\x0e\x32\x18.digits.v1.Interpolation\x12\x15\n\rmodel_version\x18\x04 \x01(\x05\"x\n\x0fPredictResponse\x12)\n\nprediction\x18\x01 \x01(\x0b\x32\x15.digits.v1.Prediction\x12\x15\n\rmodel_version\x18\x02 \x01(\x05\x12#\n\x07timings\x18\x03 \x01(\x0b\x32\x12.digits.v1.Timings\"\xb0\x01\n\x13\x42\x61tchPredictRequest\x12 \n\x06images\x18\x01 \x03(\x0b\x32\x10.digits.v1.Image\x12/\n\rpreprocessing\x18\x02 \x01(\x0e\x32\x18.digits.v1.Preprocessing\x12/\n\rinterpolation\x18\x03 \x01(\x0e\x32\x18.digits.v1.Interpolation\x12\x15\n\rmodel_version\x18\x04 \x01(\x05\"~\n\x14\x42\x61tchPredictResponse\x12*\n\x0bpredictions\x18\x01 \x03(\x0b\x32\x15.digits.v1.Prediction\x12\x15\n\rmodel_version\x18\x02 \x01(\x05\x12#\n\x07timings\x18\x03 \x01(\x0b\x32\x12.digits.v1.Timings\"\xb0\x01\n\x14StreamPredictRequest\x12\x1f\n\x05image\x18\x01 \x01(\x0b\x32\x10.digits.v1.Image\x12/\n\rpreprocessing\x18\x02 \x01(\x0e\x32\x18.digits.v1.Preprocessing\x12/\n\rinterpolation\x18\x03 \x01(\x0e\x32\x18.digits.v1.Interpolation\x12\x15\n\rmodel_version\x18\x04 \x01(\x05\"G\n\x07Refusal\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\"\xb2\x01\n\x15StreamPredictResponse\x12+\n\nprediction\x18\x01 \x01(\x0b\x32\x15.digits.v1.PredictionH\x00\x12%\n\x07refusal\x18\x02 \x01(\x0b\x32\x12.digits.v1.RefusalH\x00\x12\x15\n\rmodel_version\x18\x03 \x01(\x05\x12#\n\x07timings\x18\x04 \x01(\x0b\x32\x12.digits.v1.TimingsB\t\n\x07outcome\";\n\x11ReadNumberRequest\x12\x0f\n\x07\x65ncoded\x18\x01 \x01(\x0c\x12\x15\n\rmodel_version\x18\x02 \x01(\x05\":\n\x03\x42ox\x12\t\n\x01x\x18\x01 \x01(\x05\x12\t\n\x01y\x18\x02 \x01(\x05\x12\r\n\x05width\x18\x03 \x01(\x05\x12\x0e\n\x06height\x18\x04 \x01(\x05\"c\n\x0bNumberDigit\x12)\n\nprediction\x18\x01 \x01(\x0b\x32\x15.digits.v1.Prediction\x12\x1b\n\x03\x62ox\x18\x02 \x01(\x0b\x32\x0e.digits.v1.Box\x12\x0c\n\x04line\x18\x03 \x01(\x05\"\x86\x01\n\x12ReadNumberResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12&\n\x06\x64igits\x18\x02 \x03(\x0b\x32\x16.digits.v1.NumberDigit\x12\x15\n\rmodel_version\x18\x03 \x01(\x05\x12#\n\x07timings\x18\x04 \x01(\x0b\x32\x12.digits.v1.Timings*}\n\rPreprocessing\x12\x1d\n\x19PREPROCESSING_UNSPECIFIED\x10\x00\x12\x1b\n\x17PREPROCESSING_NORMALISE\x10\x01\x12\x18\n\x14PREPROCESSING_RESIZE\x10\x02\x12\x16\n\x12PREPROCESSING_NONE\x10\x03*\x96\x01\n\rInterpolation\x12\x1d\n\x19INTERPOLATION_UNSPECIFIED\x10\x00\x12\x19\n\x15INTERPOLATION_NEAREST\x10\x01\x12\x1a\n\x16INTERPOLATION_BILINEAR\x10\x02\x12\x16\n\x12INTERPOLATION_AREA\x10\x03\x12\x17\n\x13INTERPOLATION_CUBIC\x10\x04\x32\xc9\x02\n\x11PredictionService\x12@\n\x07Predict\x12\x19.digits.v1.PredictRequest\x1a\x1a.digits.v1.PredictResponse\x12O\n\x0c\x42\x61tchPredict\x12\x1e.digits.v1.BatchPredictRequest\x1a\x1f.digits.v1.BatchPredictResponse\x12V\n\rStreamPredict\x12\x1f.digits.v1.StreamPredictRequest\x1a .digits.v1.StreamPredictResponse(\x01\x30\x01\x12I\n\nReadNumber\x12\x1c.digits.v1.ReadNumberRequest\x1a\x1d.digits.v1.ReadNumberResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'digits.v1.prediction_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PREPROCESSING']._serialized_start=1282
-  _globals['_PREPROCESSING']._serialized_end=1407
-  _globals['_INTERPOLATION']._serialized_start=1410
-  _globals['_INTERPOLATION']._serialized_end=1560
+  _globals['_PREPROCESSING']._serialized_start=1715
+  _globals['_PREPROCESSING']._serialized_end=1840
+  _globals['_INTERPOLATION']._serialized_start=1843
+  _globals['_INTERPOLATION']._serialized_end=1993
   _globals['_IMAGE']._serialized_start=41
   _globals['_IMAGE']._serialized_end=96
   _globals['_PREDICTION']._serialized_start=98
@@ -49,14 +49,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BATCHPREDICTREQUEST']._serialized_end=793
   _globals['_BATCHPREDICTRESPONSE']._serialized_start=795
   _globals['_BATCHPREDICTRESPONSE']._serialized_end=921
-  _globals['_READNUMBERREQUEST']._serialized_start=923
-  _globals['_READNUMBERREQUEST']._serialized_end=982
-  _globals['_BOX']._serialized_start=984
-  _globals['_BOX']._serialized_end=1042
-  _globals['_NUMBERDIGIT']._serialized_start=1044
-  _globals['_NUMBERDIGIT']._serialized_end=1143
-  _globals['_READNUMBERRESPONSE']._serialized_start=1146
-  _globals['_READNUMBERRESPONSE']._serialized_end=1280
-  _globals['_PREDICTIONSERVICE']._serialized_start=1563
-  _globals['_PREDICTIONSERVICE']._serialized_end=1804
+  _globals['_STREAMPREDICTREQUEST']._serialized_start=924
+  _globals['_STREAMPREDICTREQUEST']._serialized_end=1100
+  _globals['_REFUSAL']._serialized_start=1102
+  _globals['_REFUSAL']._serialized_end=1173
+  _globals['_STREAMPREDICTRESPONSE']._serialized_start=1176
+  _globals['_STREAMPREDICTRESPONSE']._serialized_end=1354
+  _globals['_READNUMBERREQUEST']._serialized_start=1356
+  _globals['_READNUMBERREQUEST']._serialized_end=1415
+  _globals['_BOX']._serialized_start=1417
+  _globals['_BOX']._serialized_end=1475
+  _globals['_NUMBERDIGIT']._serialized_start=1477
+  _globals['_NUMBERDIGIT']._serialized_end=1576
+  _globals['_READNUMBERRESPONSE']._serialized_start=1579
+  _globals['_READNUMBERRESPONSE']._serialized_end=1713
+  _globals['_PREDICTIONSERVICE']._serialized_start=1996
+  _globals['_PREDICTIONSERVICE']._serialized_end=2325
 # @@protoc_insertion_point(module_scope)

@@ -330,6 +330,118 @@ class BatchPredictResponse(_message.Message):
 Global___BatchPredictResponse: _TypeAlias = BatchPredictResponse  # noqa: Y015
 
 @_typing.final
+class StreamPredictRequest(_message.Message):
+    """Asks what digit an image shows, as one of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_FIELD_NUMBER: _builtins.int
+    PREPROCESSING_FIELD_NUMBER: _builtins.int
+    INTERPOLATION_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    preprocessing: Global___Preprocessing.ValueType
+    """How the image becomes the model's input. Unset: see PREPROCESSING_UNSPECIFIED."""
+    interpolation: Global___Interpolation.ValueType
+    """Only with PREPROCESSING_RESIZE. Unset: bilinear."""
+    model_version: _builtins.int
+    """The version to ask. 0: the deployed one, which may change between two answers."""
+    @_builtins.property
+    def image(self) -> Global___Image:
+        """The image. Required."""
+
+    def __init__(
+        self,
+        *,
+        image: Global___Image | None = ...,
+        preprocessing: Global___Preprocessing.ValueType = ...,
+        interpolation: Global___Interpolation.ValueType = ...,
+        model_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "interpolation", b"interpolation", "model_version", b"model_version", "preprocessing", b"preprocessing"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamPredictRequest: _TypeAlias = StreamPredictRequest  # noqa: Y015
+
+@_typing.final
+class Refusal(_message.Message):
+    """Why one request of a stream has no prediction. The same as the status that Predict would have ended with."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    code: _builtins.int
+    """The code of google.rpc.Code: 3 INVALID_ARGUMENT, 5 NOT_FOUND, 9 FAILED_PRECONDITION, 13 INTERNAL."""
+    reason: _builtins.str
+    """Its stable name for programs, such as BLANK_IMAGE; as in google.rpc.ErrorInfo."""
+    message: _builtins.str
+    """What was expected and what came, for a person."""
+    field: _builtins.str
+    """The path of the wrong field in the request, such as `image.encoded`. Empty when no single one is to blame."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+        field: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "field", b"field", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Refusal: _TypeAlias = Refusal  # noqa: Y015
+
+@_typing.final
+class StreamPredictResponse(_message.Message):
+    """The answer to one StreamPredictRequest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREDICTION_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    TIMINGS_FIELD_NUMBER: _builtins.int
+    model_version: _builtins.int
+    """The version that answered. 0 with a refusal."""
+    @_builtins.property
+    def prediction(self) -> Global___Prediction:
+        """What the model reads."""
+
+    @_builtins.property
+    def refusal(self) -> Global___Refusal:
+        """Why there is no prediction. The requests after this one are answered all the same."""
+
+    @_builtins.property
+    def timings(self) -> Global___Timings:
+        """How long it took. Unset with a refusal."""
+
+    def __init__(
+        self,
+        *,
+        prediction: Global___Prediction | None = ...,
+        refusal: Global___Refusal | None = ...,
+        model_version: _builtins.int = ...,
+        timings: Global___Timings | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "prediction", b"prediction", "refusal", b"refusal", "timings", b"timings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_version", b"model_version", "outcome", b"outcome", "prediction", b"prediction", "refusal", b"refusal", "timings", b"timings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["prediction", "refusal"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___StreamPredictResponse: _TypeAlias = StreamPredictResponse  # noqa: Y015
+
+@_typing.final
 class ReadNumberRequest(_message.Message):
     """Asks for every digit in one image."""
 

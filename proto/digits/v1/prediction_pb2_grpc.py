@@ -45,6 +45,11 @@ class PredictionServiceStub:
                 request_serializer=digits_dot_v1_dot_prediction__pb2.BatchPredictRequest.SerializeToString,
                 response_deserializer=digits_dot_v1_dot_prediction__pb2.BatchPredictResponse.FromString,
                 _registered_method=True)
+        self.StreamPredict = channel.stream_stream(
+                '/digits.v1.PredictionService/StreamPredict',
+                request_serializer=digits_dot_v1_dot_prediction__pb2.StreamPredictRequest.SerializeToString,
+                response_deserializer=digits_dot_v1_dot_prediction__pb2.StreamPredictResponse.FromString,
+                _registered_method=True)
         self.ReadNumber = channel.unary_unary(
                 '/digits.v1.PredictionService/ReadNumber',
                 request_serializer=digits_dot_v1_dot_prediction__pb2.ReadNumberRequest.SerializeToString,
@@ -76,6 +81,20 @@ class PredictionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamPredict(self, request_iterator, context):
+        """Reads one digit from each image of a stream, for bulk: answers come in the order of the requests, one for each.
+        The server reads a little ahead and no more: a client that reads its answers slowly, or a busy server, holds the
+        sender back by HTTP/2's flow control, and nothing is refused for being too much.
+
+        What is wrong with one request, such as an image that cannot be read, is told in its answer (see
+        StreamPredictResponse.refusal), and the stream goes on. Errors that end the stream: INVALID_ARGUMENT for bytes
+        that are no request message; UNAVAILABLE when the server goes down, after every request that it had read was
+        answered: what has no answer can be sent again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReadNumber(self, request, context):
         """Reads every digit in one image: a number, or several lines of numbers. Strokes that belong together are joined,
         digits that touch are parted. Dots, commas and dashes are passed over.
@@ -98,6 +117,11 @@ def add_PredictionServiceServicer_to_server(servicer, server):
                     servicer.BatchPredict,
                     request_deserializer=digits_dot_v1_dot_prediction__pb2.BatchPredictRequest.FromString,
                     response_serializer=digits_dot_v1_dot_prediction__pb2.BatchPredictResponse.SerializeToString,
+            ),
+            'StreamPredict': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamPredict,
+                    request_deserializer=digits_dot_v1_dot_prediction__pb2.StreamPredictRequest.FromString,
+                    response_serializer=digits_dot_v1_dot_prediction__pb2.StreamPredictResponse.SerializeToString,
             ),
             'ReadNumber': grpc.unary_unary_rpc_method_handler(
                     servicer.ReadNumber,
@@ -160,6 +184,33 @@ class PredictionService:
             '/digits.v1.PredictionService/BatchPredict',
             digits_dot_v1_dot_prediction__pb2.BatchPredictRequest.SerializeToString,
             digits_dot_v1_dot_prediction__pb2.BatchPredictResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamPredict(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/digits.v1.PredictionService/StreamPredict',
+            digits_dot_v1_dot_prediction__pb2.StreamPredictRequest.SerializeToString,
+            digits_dot_v1_dot_prediction__pb2.StreamPredictResponse.FromString,
             options,
             channel_credentials,
             insecure,

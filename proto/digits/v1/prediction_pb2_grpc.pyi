@@ -45,6 +45,16 @@ class PredictionServiceStub:
 
     Errors: those of Predict. One bad image refuses the whole batch and is named, such as `images[3].encoded`.
     """
+    StreamPredict: _grpc.StreamStreamMultiCallable[_prediction_pb2.StreamPredictRequest, _prediction_pb2.StreamPredictResponse]
+    """Reads one digit from each image of a stream, for bulk: answers come in the order of the requests, one for each.
+    The server reads a little ahead and no more: a client that reads its answers slowly, or a busy server, holds the
+    sender back by HTTP/2's flow control, and nothing is refused for being too much.
+
+    What is wrong with one request, such as an image that cannot be read, is told in its answer (see
+    StreamPredictResponse.refusal), and the stream goes on. Errors that end the stream: INVALID_ARGUMENT for bytes
+    that are no request message; UNAVAILABLE when the server goes down, after every request that it had read was
+    answered: what has no answer can be sent again.
+    """
     ReadNumber: _grpc.UnaryUnaryMultiCallable[_prediction_pb2.ReadNumberRequest, _prediction_pb2.ReadNumberResponse]
     """Reads every digit in one image: a number, or several lines of numbers. Strokes that belong together are joined,
     digits that touch are parted. Dots, commas and dashes are passed over.
@@ -68,6 +78,16 @@ class PredictionServiceAsyncStub(PredictionServiceStub):
     """Reads one digit from each of up to 1,024 images, all with the same model version.
 
     Errors: those of Predict. One bad image refuses the whole batch and is named, such as `images[3].encoded`.
+    """
+    StreamPredict: _aio.StreamStreamMultiCallable[_prediction_pb2.StreamPredictRequest, _prediction_pb2.StreamPredictResponse]  # type: ignore[assignment]
+    """Reads one digit from each image of a stream, for bulk: answers come in the order of the requests, one for each.
+    The server reads a little ahead and no more: a client that reads its answers slowly, or a busy server, holds the
+    sender back by HTTP/2's flow control, and nothing is refused for being too much.
+
+    What is wrong with one request, such as an image that cannot be read, is told in its answer (see
+    StreamPredictResponse.refusal), and the stream goes on. Errors that end the stream: INVALID_ARGUMENT for bytes
+    that are no request message; UNAVAILABLE when the server goes down, after every request that it had read was
+    answered: what has no answer can be sent again.
     """
     ReadNumber: _aio.UnaryUnaryMultiCallable[_prediction_pb2.ReadNumberRequest, _prediction_pb2.ReadNumberResponse]  # type: ignore[assignment]
     """Reads every digit in one image: a number, or several lines of numbers. Strokes that belong together are joined,
@@ -101,6 +121,22 @@ class PredictionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reads one digit from each of up to 1,024 images, all with the same model version.
 
         Errors: those of Predict. One bad image refuses the whole batch and is named, such as `images[3].encoded`.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamPredict(
+        self,
+        request_iterator: _MaybeAsyncIterator[_prediction_pb2.StreamPredictRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_prediction_pb2.StreamPredictResponse], _abc.AsyncIterator[_prediction_pb2.StreamPredictResponse]]:
+        """Reads one digit from each image of a stream, for bulk: answers come in the order of the requests, one for each.
+        The server reads a little ahead and no more: a client that reads its answers slowly, or a busy server, holds the
+        sender back by HTTP/2's flow control, and nothing is refused for being too much.
+
+        What is wrong with one request, such as an image that cannot be read, is told in its answer (see
+        StreamPredictResponse.refusal), and the stream goes on. Errors that end the stream: INVALID_ARGUMENT for bytes
+        that are no request message; UNAVAILABLE when the server goes down, after every request that it had read was
+        answered: what has no answer can be sent again.
         """
 
     @_abc_1.abstractmethod

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import grpc
 from digits.v1 import prediction_pb2
 
-from server.errors import InvalidArgument, InvalidImage
-from server.prediction import EncodedImage, ImageInput, Prediction, RawPixels, Timings
+from server.errors import DigitsError, InvalidArgument, InvalidImage
+from server.prediction import EncodedImage, ImageInput, Prediction, PredictionResult, RawPixels, Timings
 from server.preprocessing import Interpolation, Preprocessing
 from server.reading import NumberDigit
+from server.rpc import status
 from server.rpc.convert.common import enum_from_proto
 
 MAX_BATCH = 1024
@@ -81,4 +83,27 @@ def timings(result: Timings) -> prediction_pb2.Timings:
         queue_ms=result.queue_ms,
         engine_ms=result.engine_ms,
         total_ms=result.total_ms,
+    )
+
+
+def stream_response(result: PredictionResult) -> prediction_pb2.StreamPredictResponse:
+    """One answer of a stream."""
+    return prediction_pb2.StreamPredictResponse(
+        prediction=prediction(result.prediction),
+        model_version=result.model_version,
+        timings=timings(result.timings),
+    )
+
+
+def refusal(error: DigitsError | None) -> prediction_pb2.Refusal:
+    """Why a request of a stream has no prediction; None for a bug, of which nothing more is told."""
+    if error is None:
+        return prediction_pb2.Refusal(
+            code=grpc.StatusCode.INTERNAL.value[0], reason="INTERNAL", message=status.INTERNAL_MESSAGE
+        )
+    return prediction_pb2.Refusal(
+        code=status.status_code(error).value[0],
+        reason=error.reason,
+        message=error.message,
+        field=error.field if isinstance(error, InvalidArgument) else "",
     )

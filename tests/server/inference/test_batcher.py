@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 
 from server.datasets import Data, Dataset
-from server.errors import Overloaded, ShuttingDown
+from server.errors import DeadlineExceeded, Overloaded, ShuttingDown
 from server.inference import BatchResult, Engine, MicroBatcher
 
 Images = npt.NDArray[np.uint8]
@@ -306,3 +306,81 @@ def test_an_answer_does_not_keep_its_whole_batch_in_memory(
     futures = [busy.submit(images[number : number + 1]) for number in range(64)]
     engine.gate.set()
     assert all(answer(future).probabilities.base is None for future in futures)
+
+
+def test_a_free_engine_answers_on_the_thread_that_asks(
+    artifact: Path, images: Images, expected: npt.NDArray[np.float32]
+) -> None:
+    threads: list[int] = []
+
+    class Watched:
+        def probabilities(self, batch: Images) -> npt.NDArray[np.float32]:
+            threads.append(threading.get_ident())
+            return Engine(artifact).probabilities(batch)
+
+    batcher = MicroBatcher(Watched())
+    result = batcher.answer_at_once(images[:1])
+    batcher.close()
+    assert result is not None
+    np.testing.assert_allclose(result.probabilities, expected[:1], atol=1e-5)
+    assert threads == [threading.get_ident()]
+
+
+def test_a_new_engine_is_not_tried_on_a_thousand_images_at_once(
+    batcher_of: Callable[..., MicroBatcher], engine: GatedEngine, images: Images
+) -> None:
+    assert batcher_of().answer_at_once(images[:1000]) is None
+    assert engine.batches == []
+
+
+def test_a_busy_engine_answers_nobody_at_once(
+    busy: MicroBatcher, engine: GatedEngine, images: Images
+) -> None:
+    assert busy.answer_at_once(images[:1]) is None
+    assert len(engine.batches) == 1
+
+
+def test_what_takes_long_is_not_answered_at_once(artifact: Path, images: Images) -> None:
+    class Slow:
+        def probabilities(self, batch: Images) -> npt.NDArray[np.float32]:
+            time.sleep(0.01)
+            return Engine(artifact).probabilities(batch)
+
+    batcher = MicroBatcher(Slow())
+    assert batcher.answer_at_once(images[:1]) is not None
+    assert batcher.answer_at_once(images[:1]) is None
+    assert len(answer(batcher.submit(images[:1])).probabilities) == 1
+    batcher.close()
+
+
+def test_a_closed_batcher_answers_nothing_at_once(artifact: Path, images: Images) -> None:
+    batcher = MicroBatcher(Engine(artifact))
+    batcher.close()
+    assert batcher.answer_at_once(images[:1]) is None
+
+
+def test_a_request_whose_time_is_over_is_never_computed(
+    busy: MicroBatcher, engine: GatedEngine, images: Images
+) -> None:
+    late = busy.submit(images[1:2], expires=time.monotonic())
+    large = busy.submit(images[:200], expires=time.monotonic())
+    in_time = busy.submit(images[2:3], expires=time.monotonic() + PATIENCE_S)
+    engine.gate.set()
+    for future in (late, large):
+        with pytest.raises(DeadlineExceeded):
+            answer(future)
+    answer(in_time)
+    np.testing.assert_array_equal(engine.batches[1], images[2:3])
+    # Their rows make room again.
+    assert busy._queued_rows == 0
+
+
+def test_a_request_that_is_cancelled_and_late_is_only_cancelled(
+    busy: MicroBatcher, engine: GatedEngine, images: Images
+) -> None:
+    late = busy.submit(images[1:2], expires=time.monotonic())
+    assert late.cancel()
+    engine.gate.set()
+    answer(busy.submit(images[2:3]))
+    with pytest.raises(CancelledError):
+        answer(late)

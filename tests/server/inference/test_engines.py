@@ -84,6 +84,18 @@ def test_the_deployed_version_can_be_asked_by_its_number(engines: Engines, image
     assert ask(engines, images, 1)[0] == 1
 
 
+def test_a_free_version_answers_at_once_and_one_that_is_not_loaded_never(
+    engines: Engines, versions: ModelStore, images: Images
+) -> None:
+    engines.deploy(2)
+    answered = engines.answer_at_once(images[:1], None)
+    assert answered is not None
+    assert answered[0].version == 2
+    expected = Engine(versions.artifact_path(2)).probabilities(images[:1])
+    np.testing.assert_allclose(answered[1].probabilities, expected, atol=1e-6)
+    assert engines.answer_at_once(images[:1], 1) is None
+
+
 def test_an_unknown_version_is_not_found_and_changes_nothing(engines: Engines, images: Images) -> None:
     engines.deploy(1)
     for change in (engines.deploy, engines.load):

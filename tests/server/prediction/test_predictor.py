@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest_asyncio
 from server.datasets import Data, Dataset
 from server.errors import (
     BlankImage,
+    DeadlineExceeded,
     InvalidArgument,
     InvalidImage,
     ModelNotFound,
@@ -297,3 +299,10 @@ async def test_after_the_end_predictions_are_refused(
     engines.close()
     with pytest.raises(ShuttingDown):
         await predictor.predict(raw(seven))
+
+
+async def test_what_nobody_waits_for_any_more_is_not_computed(predictor: Predictor, seven: Images) -> None:
+    for image in (raw(seven), png(seven)):
+        with pytest.raises(DeadlineExceeded):
+            await predictor.predict(image, expires=time.monotonic())
+    assert (await predictor.predict(raw(seven), expires=time.monotonic() + 60)).prediction.digit == 7

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -58,8 +59,11 @@ def test_bytes_that_are_no_message_are_refused_as_invalid_by_every_method(
         for method in methods:
             path = f"/{service}/{method.name}"
             call = channel.unary_stream if method.server_streaming else channel.unary_unary
+            request: Any = b"\xff\xff\xff\xff"
+            if method.client_streaming:
+                call, request = channel.stream_stream, iter([request])
             with pytest.raises(grpc.RpcError) as raised:
-                list(call(path)(b"\xff\xff\xff\xff", timeout=10))
+                list(call(path)(request, timeout=10))
             assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT, path
             assert method.full_name.rsplit(".", 1)[0] in raised.value.details()
 
@@ -85,6 +89,43 @@ def test_a_second_server_on_the_port_is_refused_and_the_first_goes_on(
     assert f"DIGITS_PORT: cannot listen on {live_server.address}" in second.stderr
     with live_server.channel() as channel:
         health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+
+
+def test_a_server_that_is_ended_while_it_starts_ends_in_order(tmp_path: Path) -> None:
+    environment = os.environ | {"DIGITS_PORT": "0", "DIGITS_DATA": str(tmp_path), "DIGITS_MNIST_URL": ""}
+    process = subprocess.Popen([sys.executable, "-m", "server"], env=environment, stderr=subprocess.DEVNULL)
+    status = Path(f"/proc/{process.pid}/status")
+    deadline = time.monotonic() + 20
+    while not _handles_sigterm(status):
+        assert time.monotonic() < deadline, "SIGTERM is not handled"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+
+
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "--fork", "--pid", "true"], capture_output=True).returncode != 0,
+    reason="needs the right to make a process namespace",
+)
+def test_as_process_1_of_a_container_it_ends_in_order_too(tmp_path: Path) -> None:
+    environment = os.environ | {"DIGITS_PORT": "0", "DIGITS_DATA": str(tmp_path), "DIGITS_MNIST_URL": ""}
+    log = tmp_path / "log"
+    # Its parent is not in the namespace, so that the server is process 1 there.
+    command = ["unshare", "--fork", "--pid", "--kill-child", sys.executable, "-m", "server"]
+    with log.open("w") as file:
+        unshare = subprocess.Popen(command, env=environment, stderr=file)
+    deadline = time.monotonic() + 60
+    while '"serving"' not in log.read_text():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)
+    (server,) = Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children").read_text().split()
+    os.kill(int(server), signal.SIGTERM)
+    assert unshare.wait(20) == 0
+    assert '"stopped"' in log.read_text()
+
+
+def _handles_sigterm(status: Path) -> bool:
+    (caught,) = [line for line in status.read_text().splitlines() if line.startswith("SigCgt:")]
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 @pytest.fixture(scope="module")

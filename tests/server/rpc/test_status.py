@@ -23,9 +23,11 @@ CASES: list[tuple[errors.DigitsError, grpc.StatusCode, str]] = [
     (errors.TrainingFinished("no"), grpc.StatusCode.FAILED_PRECONDITION, "TRAINING_FINISHED"),
     (errors.TrainingWaiting("t"), grpc.StatusCode.FAILED_PRECONDITION, "TRAINING_WAITING"),
     (errors.ModelCorrupt("no"), grpc.StatusCode.FAILED_PRECONDITION, "MODEL_CORRUPT"),
+    (errors.ReadOnly("StartTraining"), grpc.StatusCode.FAILED_PRECONDITION, "READ_ONLY"),
     (errors.TrainingQueueFull(8), grpc.StatusCode.RESOURCE_EXHAUSTED, "TRAINING_QUEUE_FULL"),
     (errors.Overloaded("busy", 0.5), grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED"),
     (errors.DataPreparing("wait", 1.5), grpc.StatusCode.UNAVAILABLE, "DATA_PREPARING"),
+    (errors.DeadlineExceeded(), grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
     (errors.ShuttingDown("bye", 2.0), grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN"),
 ]
 
