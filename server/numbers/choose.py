@@ -18,6 +18,8 @@ ANY_DIGIT = 0.1
 MODEL_WEIGHT = 0.5
 # Log-probability of a sliver of ink that is too small to be anything.
 SLIVER = -0.01
+# Ink that two neighbours may share, over the digits' height squared and over the digit's own; what it costs.
+SHARED, SHARED_PART, SHARING = 0.15, 0.4, 20.0
 # The judge doubts each stretch on its own, so that many digits look less likely than few: each is worth this.
 DIGIT_WORTH = 0.5
 LEAST = 1e-7
@@ -27,16 +29,19 @@ def choose(line: Line, probabilities: NDArray[np.float32]) -> list[int]:
     """The places in `line.readable` of the stretches that are digits, from left to right.
 
     A line is divided from its first to its last cut, each stretch a digit or passed over as a mark, so that
-    the sum of their log-probabilities is the greatest. `probabilities` (M, 10) float32: the model's answers
-    for `line.images`.
+    the sum of their log-probabilities is the greatest. Digits may share a stroke with the one before: they
+    then begin at a cut before its end. `probabilities` (M, 10) float32: the model's answers for
+    `line.images`.
     """
     as_mark = np.log(np.maximum(line.judgement[:, MARK], LEAST))
     as_digit = np.full(len(as_mark), -np.inf)
     as_digit[line.readable] = _as_digit(line.judgement[line.readable], probabilities)
-    scores = np.maximum(as_digit, as_mark)
+    is_digit = (as_digit >= as_mark).tolist()
+    scores = np.maximum(as_digit, as_mark).tolist()
+    before = line.ink_before.tolist()
     starts, ends = line.candidates.starts.tolist(), line.candidates.ends.tolist()
     best = [0.0] + [-np.inf] * (line.cuts - 1)
-    came = [(0, -1)] * line.cuts  # the cut before, and the candidate between
+    came = [(0, -1)] * line.cuts  # the cut before, and the candidate that is reached through it
     into: list[list[int]] = [[] for _ in range(line.cuts)]
     for index, end in enumerate(ends):
         into[end].append(index)
@@ -45,15 +50,21 @@ def choose(line: Line, probabilities: NDArray[np.float32]) -> list[int]:
         if (end - 1, end) not in has_ink:
             best[end], came[end] = best[end - 1] + SLIVER, (end - 1, -1)
         for index in into[end]:
-            score = best[starts[index]] + float(scores[index])
-            if score > best[end]:
-                best[end], came[end] = score, (starts[index], index)
+            start = starts[index]
+            most = min(SHARED, SHARED_PART * (before[end] - before[start])) if is_digit[index] else 0.0
+            for cut in range(start, end):
+                shared = before[cut] - before[start]
+                if cut > start and shared > most:
+                    break
+                score = best[cut] + scores[index] - SHARING * shared
+                if score > best[end]:
+                    best[end], came[end] = score, (cut, index)
     places = {candidate: place for place, candidate in enumerate(line.readable.tolist())}
     chosen = []
     cut = line.cuts - 1
     while cut > 0:
         cut, index = came[cut]
-        if index >= 0 and as_digit[index] >= as_mark[index]:
+        if index >= 0 and is_digit[index]:
             chosen.append(places[index])
     return chosen[::-1]
 

@@ -9,6 +9,8 @@ from server.numbers.pieces import Pieces, are_dashes, digit_height
 
 # Of the digits' height: pieces as tall as this start or carry on a line, lower ones join one.
 TALL = 0.4
+# A piece that is a line of its own is as tall as this.
+ALONE = 0.65
 # Tall pieces stand in one line when this share of the lower one's height is shared.
 SHARED = 0.35
 # Of the digits' height: how far from a line a dot, a comma or a loose stroke may be.
@@ -38,7 +40,10 @@ def find_lines(pieces: Pieces) -> list[NDArray[np.intp]]:
         else:
             lines.append([index])
     lines = _with_broken_joined(boxes, lines, height)
-    for index in np.flatnonzero(~is_tall).tolist():
+    # A long comma below its line is no line of its own.
+    alone = [line[0] for line in lines if len(line) == 1 and boxes[line[0], 3] < ALONE * height]
+    lines = [line for line in lines if line[0] not in alone or len(line) > 1]
+    for index in [*np.flatnonzero(~is_tall).tolist(), *alone]:
         distances = [_distance(boxes, line, index) for line in lines]
         if distances and min(distances) <= REACH * height:
             lines[int(np.argmin(distances))].append(index)

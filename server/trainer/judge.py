@@ -80,7 +80,7 @@ def train(seen: Examples, epochs: int) -> keras.Model:
     model.compile(
         keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy", weighted_metrics=["accuracy"]
     )
-    model.fit(_batches(seen), steps_per_epoch=steps, epochs=epochs, verbose=2)
+    model.fit(_batches(seen), steps_per_epoch=steps, epochs=epochs, shuffle=False, verbose=2)
     return model
 
 

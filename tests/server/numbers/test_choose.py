@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from server.numbers import Line, choose
@@ -12,7 +14,9 @@ Guess = tuple[int, float]
 """A class of the judge, and its probability."""
 
 
-def line(cuts: int, stretches: dict[tuple[int, int], Guess]) -> Line:
+def line(
+    cuts: int, stretches: dict[tuple[int, int], Guess], ink_before: Sequence[float] | None = None
+) -> Line:
     """A line whose stretches, by their cuts, are what the judge says; the rest is `neither`."""
     judgement = np.zeros((len(stretches), CLASSES), np.float32)
     for row, (answer, share) in enumerate(stretches.values()):
@@ -23,7 +27,8 @@ def line(cuts: int, stretches: dict[tuple[int, int], Guess]) -> Line:
     boxes = np.zeros((len(places), 4), np.int32)
     candidates = Candidates(places[:, 0], places[:, 1], boxes)
     images = np.zeros((len(readable), 28, 28), np.uint8)
-    return Line(candidates, cuts, np.arange(cuts) * 0.3, judgement, readable, images, boxes)
+    before = np.array(ink_before if ink_before is not None else np.arange(cuts) * 0.3)
+    return Line(candidates, cuts, before, judgement, readable, images, boxes)
 
 
 def reads(*answers: Guess) -> np.ndarray:
@@ -58,6 +63,12 @@ def test_a_stretch_without_ink_costs_nothing() -> None:
 def test_where_there_are_only_marks_nothing_is_chosen() -> None:
     dash = line(2, {(0, 1): (MARK, 0.99)})
     assert choose(dash, reads()) == []
+
+
+def test_two_digits_may_share_the_stroke_in_which_they_touch() -> None:
+    stretches = {(0, 2): (3, 0.95), (1, 3): (6, 0.95), (0, 1): (3, 0.1), (2, 3): (6, 0.1)}
+    shared = line(4, stretches, ink_before=[0, 0.3, 0.32, 0.6])
+    assert choose(shared, reads((3, 0.9), (6, 0.9), (3, 0.9), (6, 0.9))) == [0, 1]
 
 
 def test_between_two_divisions_the_one_that_judge_and_model_agree_on_wins() -> None:

@@ -39,6 +39,11 @@ def test_dots_and_the_hat_of_a_five_join_the_line_they_are_near() -> None:
     assert [line.tolist() for line in find_lines(boxes(*pieces))] == [[0, 1, 2, 3], [4]]
 
 
+def test_a_long_comma_below_a_line_belongs_to_it() -> None:
+    pieces = [(0, 20, 30, 50), (40, 24, 30, 46), (72, 60, 8, 24), (90, 20, 30, 50)]
+    assert [line.tolist() for line in find_lines(boxes(*pieces))] == [[0, 1, 2, 3]]
+
+
 def test_the_two_halves_of_a_broken_digit_are_one_line() -> None:
     assert [line.tolist() for line in find_lines(boxes((10, 10, 30, 28), (10, 40, 30, 30)))] == [[0, 1]]
 
