@@ -25,7 +25,8 @@ from server.trainer.reporter import Reporter
 from server.trainer.run import train
 
 RECIPE = "cnn-best"
-SEED = 1
+# Of seeds 1 and 2, the better one on validation digits.
+SEED = 2
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -88,9 +88,10 @@ def test_the_options_stand_beside_what_came_of_them(log: EventAccumulator) -> No
         for tag in ("_hparams_/experiment", "_hparams_/session_start_info")
     )
     columns = {info.name for info in experiment.experiment.hparam_infos}
-    assert columns == {"recipe", *RECIPES["classic-fast"].defaults.to_json()}
+    options = RECIPES["classic-fast"].defaults
+    assert columns == {"recipe", *options.to_json()}
     assert started.session_start_info.hparams["recipe"].string_value == "classic-fast"
-    assert started.session_start_info.hparams["batch_size"].number_value == 256
+    assert started.session_start_info.hparams["batch_size"].number_value == options.batch_size
 
 
 def test_without_a_folder_nothing_is_written(digits: Digits) -> None:
