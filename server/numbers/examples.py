@@ -14,7 +14,7 @@ from server.numbers.judge import MARK, NEITHER
 from server.numbers.lines import find_lines
 from server.numbers.pieces import find_pieces
 from server.numbers.search import LineInk, line_ink
-from server.numbers.windows import windows
+from server.numbers.windows import SIDE, windows
 from server.numbers.written import Number
 
 # Shared ink of a stretch and a digit, of the ink of both. A stretch is that digit from here on, when no other
@@ -41,6 +41,8 @@ def examples(number: Number) -> Examples:
     """The stretches of a number that are clearly one thing or the other."""
     pieces = find_pieces(number.ink)
     lines = find_lines(pieces)
+    if not lines:  # A stroke so flat that it reads as a dash.
+        return Examples(np.empty((0, SIDE, SIDE, 2), np.uint8), np.empty(0, np.int8))
     line = line_ink(number.ink, pieces, max(lines, key=len))
     cuts = find_cuts(line.ink, line.height)
     candidates = find_candidates(line.ink, line.height, cuts)

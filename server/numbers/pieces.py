@@ -19,6 +19,8 @@ MAX_PIECES = 1024
 # Of the digits' height: straight runs of ink this long make up a rule, when together they are so long and no
 # thicker than this.
 RULE_RUN, RULE_LENGTH, RULE_THICKNESS = 1.0, 3.0, 0.2
+# Seven digits that all touch are as flat and as full as a dash, but columns cross their strokes more often.
+ONE_STROKE = 1.25
 # Dashes are so many times as wide as they are high, and fill at least this share of their boxes: the longer
 # they are, the more they lean.
 DASHES = ((1.8, 0.55), (8.0, 0.45), (16.0, 0.0))
@@ -48,13 +50,23 @@ def find_pieces(ink: NDArray[np.uint8]) -> Pieces:
 
 
 def are_dashes(pieces: Pieces) -> NDArray[np.bool_]:
-    """(N,) bool: which pieces are flat and full, as no digit and no row of digits is."""
+    """(N,) bool: which pieces are flat, full and of one stroke, as no digit and no row of digits is."""
     aspects = pieces.boxes[:, 2] / pieces.boxes[:, 3]
     shares = pieces.areas / (pieces.boxes[:, 2] * pieces.boxes[:, 3])
     found = np.zeros(len(aspects), np.bool_)
     for aspect, share in DASHES:
         found |= (aspects > aspect) & (shares > share)
+    for index in np.flatnonzero(found):
+        found[index] = _strokes_across(pieces, int(index)) < ONE_STROKE
     return found
+
+
+def _strokes_across(pieces: Pieces, index: int) -> float:
+    """How many stretches of ink a column of a piece has, on average: one in a dash, more in digits."""
+    x, y, width, height = pieces.boxes[index]
+    is_ink = pieces.labels[y : y + height, x : x + width] == index + 1
+    begins = np.diff(is_ink.astype(np.int8), axis=0, prepend=np.int8(0)) > 0
+    return float(begins.sum() / width)
 
 
 def digit_height(boxes: NDArray[np.int32]) -> float:

@@ -56,6 +56,17 @@ def test_a_dash_alone_is_no_line() -> None:
     assert find_lines(pieces) == []
 
 
+def test_digits_that_all_touch_are_no_dash() -> None:
+    ink = np.zeros((120, 400), np.uint8)
+    for place, digit in enumerate("8386398"):
+        cv2.putText(ink, digit, (30 + 30 * place, 90), cv2.FONT_HERSHEY_SIMPLEX, 2.4, 255, 12)
+    pieces = find_pieces(ink)
+    ((_, _, width, height),), (area,) = pieces.boxes, pieces.areas
+    assert width > 3 * height
+    assert area > 0.55 * width * height
+    assert [line.tolist() for line in find_lines(pieces)] == [[0]]
+
+
 def written(*marks: tuple[str, int, int]) -> np.ndarray:
     ink = np.zeros((200, 500), np.uint8)
     for text, x, y in marks:
