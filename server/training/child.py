@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ TERMINATE_S = 1.0
 
 # What a program needs of its surroundings, and what points it to a GPU. Settings of the server are not
 # among them.
-PASSED_ON = ("PATH", "HOME", "TMPDIR", "LANG", "TZ", "LD_LIBRARY_PATH")
+PASSED_ON = ("PATH", "HOME", "LANG", "TZ", "LD_LIBRARY_PATH")
 PASSED_ON_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "XLA_", "TF_")
 
 # How a program ends that somebody or the system ended: it can go on where it was.
@@ -60,7 +61,11 @@ class TrainingChild:
     def __init__(self, spec: TrainingSpec, log_file: Path) -> None:
         """Start the child. What it and its libraries print goes to `log_file`. Raises OSError."""
         self._log_file = log_file
-        log_file.parent.mkdir(parents=True, exist_ok=True)
+        # TensorFlow leaves files there for each function that it compiles, and a child that is ended at once
+        # takes none away.
+        self._scratch = log_file.with_suffix(".tmp")
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._scratch.mkdir(parents=True)
         with log_file.open("wb") as stderr:
             self._process = subprocess.Popen(
                 # -P: the folder that the server was started from is not searched for modules.
@@ -68,7 +73,7 @@ class TrainingChild:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env=_environment(os.environ),
+                env=_environment(os.environ, self._scratch),
                 # A group of its own: Ctrl-C in the server's terminal is the server's to deal with.
                 start_new_session=True,
             )
@@ -119,6 +124,7 @@ class TrainingChild:
     def wait(self) -> str:
         """Wait for the child to end. Empty when it ended well, else how it ended, as a sentence."""
         code = self._process.wait()
+        shutil.rmtree(self._scratch, ignore_errors=True)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
@@ -150,13 +156,14 @@ def _ending(code: int) -> str:
     return SIGNALS.get(number, f"ended by {number.name}")
 
 
-def _environment(own: Mapping[str, str]) -> dict[str, str]:
+def _environment(own: Mapping[str, str], scratch: Path) -> dict[str, str]:
     passed = {
         name: value for name, value in own.items() if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
     }
     return {
         "TF_CPP_MIN_LOG_LEVEL": "2",
         **passed,
+        "TMPDIR": str(scratch.resolve()),
         # Whatever the current folder is, the child runs the same code as its parent.
         "PYTHONPATH": str(Path(server.__file__).resolve().parents[1]),
         "PYTHONUNBUFFERED": "1",
