@@ -43,6 +43,11 @@ WATCH = f"""canvas => {{
     }};
     look();
 }}"""
+# All at the same moment: an answer that comes between two questions replaces elements.
+PLACES = """([pad, names]) => [[pad], ...names.map(name => [...document.querySelectorAll(name)])]
+    .map(found => found.map(element => element.getBoundingClientRect())
+        .filter(box => box.width > 0)
+        .map(box => [box.x, box.y, box.width, box.height]))"""
 
 
 def switch(page: Page, name: str) -> None:
@@ -96,11 +101,9 @@ def test_the_live_answer_comes_while_the_pen_is_still_down_and_no_ink_is_lost(vi
     pad = live_pad(page)
     expect(pad).to_be_visible()
     expect(page.get_by_text("Why preparation matters")).to_be_visible()
-    places = [
-        pad,
-        *(page.locator(name) for name in (".answer .bars", ".st-key-settings", ".st-key-sheet-tools")),
-    ]
-    before = [place.bounding_box() for place in places]
+    places = [pad.element_handle(), [".answer .bars", ".st-key-settings", ".st-key-sheet-tools"]]
+    before = page.evaluate(PLACES, places)
+    assert [len(found) for found in before] == [1, 1, 1, 1]
     pad.evaluate(WATCH)
 
     move(page, pad, SEVEN)
@@ -109,7 +112,7 @@ def test_the_live_answer_comes_while_the_pen_is_still_down_and_no_ink_is_lost(vi
     page.mouse.up()
 
     assert page.evaluate("window.seen") == {"lost": 0, "empty": 0}
-    assert [place.bounding_box() for place in places] == before
+    assert page.evaluate(PLACES, places) == before
     one_stroke = ink(pad)
     move(page, pad, BAR)
     page.mouse.up()
