@@ -18,17 +18,25 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 
+TRAINING = ("tests/server/training", "tests/server/trainer")
 CHECKS: dict[str, list[str]] = {
     "ruff": ["ruff", "check", "."],
     "format": ["ruff", "format", "--check", "."],
     "mypy": ["mypy", "server", "frontend", "proto/digits", "scripts"],
     "imports": ["lint-imports", "--no-logo"],
     "buf": ["buf", "lint", "proto"],
-    "tests": ["pytest", "tests", "--ignore=tests/browser", "--durations=5"],
+    "tests": [
+        "pytest",
+        "tests",
+        *(f"--ignore={path}" for path in (*TRAINING, "tests/browser")),
+        "--durations=5",
+    ],
+    "training": ["pytest", *TRAINING, "--durations=5"],
     "browser": ["pytest", "tests/browser", "--durations=5"],
 }
 
 
+LONG = ("tests", "browser", "training")
 # Tests wait for other processes half of their time: two checks at once use two cores well.
 AT_ONCE = 2
 
@@ -67,7 +75,7 @@ def main() -> int:
         return 2
     started = time.monotonic()
     # The longest first, so that none is left over at the end.
-    in_order = sorted(names, key=lambda name: name != "tests")
+    in_order = sorted(names, key=lambda name: (name not in LONG, name != "tests"))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         runs = {name: pool.submit(run, name, len(names) == 1) for name in in_order}
     print()
