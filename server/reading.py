@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -64,17 +65,17 @@ class NumberReader:
         self._predictor = predictor
         self._judge = Judge()
 
-    async def read(self, data: bytes, version: int | None = None) -> NumberResult:
-        """Read every digit in an encoded image. `version` None: the deployed one.
+    async def read(self, data: bytes, version: int | None = None, expires: float = math.inf) -> NumberResult:
+        """Read every digit in an encoded image. `version` None: the deployed one. `expires`: see `Predictor`.
 
         Raises InvalidImage, also for what is far more than a page of numbers, and BlankImage, also where
         there is ink but no digit (field `encoded`); ModelNotFound, NothingDeployed, ModelCorrupt, Overloaded,
-        ShuttingDown.
+        ShuttingDown, DeadlineExceeded.
         """
         started = time.perf_counter()
         await self._predictor.load(version)
         found = await self._predictor.in_thread(self._find, data)
-        answer = await self._predictor.ask(found.images, version)
+        answer = await self._predictor.ask(found.images, version, expires)
         chosen_from = time.perf_counter()
         digits = await self._predictor.in_thread(_chosen, found, answer)
         ended = time.perf_counter()

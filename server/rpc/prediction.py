@@ -67,7 +67,8 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServiceServicer):
 
     async def ReadNumber(self, request: pb.ReadNumberRequest, context: Context) -> pb.ReadNumberResponse:
         """Read every digit in one image."""
-        result = await self._numbers.read(request.encoded, chosen_version(request.model_version))
+        version = chosen_version(request.model_version)
+        result = await self._numbers.read(request.encoded, version, _expiry(context))
         return pb.ReadNumberResponse(
             text=result.text,
             digits=[convert.number_digit(digit) for digit in result.digits],

@@ -27,6 +27,7 @@ from server.inference import Engine, Engines
 from server.models import ModelStore
 from server.prediction import EncodedImage, Predictor, RawPixels
 from server.preprocessing import Interpolation, Preprocessing
+from server.reading import NumberReader
 
 Images = npt.NDArray[np.uint8]
 
@@ -306,3 +307,12 @@ async def test_what_nobody_waits_for_any_more_is_not_computed(predictor: Predict
         with pytest.raises(DeadlineExceeded):
             await predictor.predict(image, expires=time.monotonic())
     assert (await predictor.predict(raw(seven), expires=time.monotonic() + 60)).prediction.digit == 7
+
+
+async def test_a_number_that_nobody_waits_for_any_more_is_not_computed(
+    predictor: Predictor, seven: Images
+) -> None:
+    numbers, encoded = NumberReader(predictor), png(seven).data
+    with pytest.raises(DeadlineExceeded):
+        await numbers.read(encoded, expires=time.monotonic())
+    assert (await numbers.read(encoded, expires=time.monotonic() + 60)).text == "7"
