@@ -19,6 +19,7 @@ from frontend.training import words
 Choice = TypeVar("Choice")
 
 _REQUEST = "train_request_id"
+_ASKED = "train_asked"
 _FAULT = "train_fault"
 
 
@@ -49,10 +50,12 @@ def form(recipes: Recipes) -> None:
         icon=":material/play_arrow:",
         disabled=not is_ready,
         key="train_start",
-        on_click=_start,
-        args=(recipe.name, options, deploy),
+        on_click=_ask,
         width="stretch",
     )
+    if st.session_state.pop(_ASKED, False):
+        _start(recipe.name, options, deploy)
+        st.rerun()
     if not is_ready:
         style.notice("Training can start when the digits are there.")
     if fault := st.session_state.pop(_FAULT, None):
@@ -73,6 +76,13 @@ def start(recipe: str, options: TrainingOptions, deploy: bool, request_id: str) 
     """Start a run; returns its id. Raises ClientError."""
     run = connection.client().start_training(recipe, options, deploy_when_done=deploy, request_id=request_id)
     return run.training_id
+
+
+def _ask() -> None:
+    """Note the click. Only this run of the page knows what the form says: a callback's arguments are those
+    of the run before, without an option that was changed just before the click.
+    """
+    st.session_state[_ASKED] = True
 
 
 def _start(recipe: str, options: TrainingOptions, deploy: bool) -> None:

@@ -115,6 +115,17 @@ def test_a_started_run_takes_the_options_of_the_form(train_page: AppTest, client
     assert run.deploy_when_done
 
 
+def test_what_is_changed_just_before_the_click_counts(train_page: AppTest, client: Client) -> None:
+    # All of it reaches the page together with the click, as from somebody who is fast.
+    train_page.number_input(key="train_classic_epochs").set_value(200)
+    train_page.number_input(key="train_classic_seed").set_value(7)
+    train_page.checkbox(key="train_deploy").check()
+    train_page.button(key="train_start").click().run()
+
+    (run,) = (each for each in client.list_trainings(9).trainings if not each.state.is_final)
+    assert (run.options.epochs, run.options.seed, run.deploy_when_done) == (200, 7, True)
+
+
 def test_another_optimizer_brings_the_rate_that_suits_it(train_page: AppTest, client: Client) -> None:
     train_page.session_state["train_classic_optimizer"] = Optimizer.SGD
     train_page.run()
