@@ -26,45 +26,65 @@ from digits.v1 import dataset_pb2 as digits_dot_v1_dot_dataset__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64igits/v1/evaluation.proto\x12\tdigits.v1\x1a\x17\x64igits/v1/dataset.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"]\n\x0c\x43lassMetrics\x12\r\n\x05\x64igit\x18\x01 \x01(\x05\x12\x11\n\tprecision\x18\x02 \x01(\x01\x12\x0e\n\x06recall\x18\x03 \x01(\x01\x12\n\n\x02\x66\x31\x18\x04 \x01(\x01\x12\x0f\n\x07support\x18\x05 \x01(\x05\"\x83\x04\n\nEvaluation\x12\x15\n\revaluation_id\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\x05\x12#\n\x07\x64\x61taset\x18\x03 \x01(\x0e\x32\x12.digits.v1.Dataset\x12)\n\x05state\x18\x04 \x01(\x0e\x32\x1a.digits.v1.EvaluationState\x12\x16\n\x0e\x66\x61ilure_reason\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06images\x18\x08 \x01(\x05\x12\x15\n\rmisclassified\x18\t \x01(\x05\x12\x0c\n\x04loss\x18\n \x01(\x01\x12\x10\n\x08\x61\x63\x63uracy\x18\x0b \x01(\x01\x12\x14\n\x0c\x61\x63\x63uracy_low\x18\x0c \x01(\x01\x12\x15\n\raccuracy_high\x18\r \x01(\x01\x12*\n\tper_class\x18\x0e \x03(\x0b\x32\x17.digits.v1.ClassMetrics\x12\x18\n\x10\x63onfusion_matrix\x18\x0f \x03(\x05\x12\'\n\x1a\x65xpected_calibration_error\x18\x10 \x01(\x01H\x00\x88\x01\x01\x42\x1d\n\x1b_expected_calibration_error\"9\n\tTestDigit\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0e\n\x06pixels\x18\x02 \x01(\x0c\x12\r\n\x05label\x18\x03 \x01(\x05\"\x99\x01\n\x12MisclassifiedDigit\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0e\n\x06pixels\x18\x02 \x01(\x0c\x12\x12\n\ntrue_digit\x18\x03 \x01(\x05\x12\x17\n\x0fpredicted_digit\x18\x04 \x01(\x05\x12\x12\n\nconfidence\x18\x05 \x01(\x02\x12\x15\n\rprobabilities\x18\x06 \x03(\x02\x12\x0c\n\x04loss\x18\x07 \x01(\x01\"<\n\x13ListDatasetsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x9c\x01\n\x14ListDatasetsResponse\x12(\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x16.digits.v1.DatasetInfo\x12*\n\x0b\x64\x61ta_source\x18\x02 \x01(\x0b\x32\x15.digits.v1.DataSource\x12\x15\n\rdata_progress\x18\x03 \x01(\t\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"M\n\x0f\x45valuateRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\x05\x12#\n\x07\x64\x61taset\x18\x02 \x01(\x0e\x32\x12.digits.v1.Dataset\"=\n\x10\x45valuateResponse\x12)\n\nevaluation\x18\x01 \x01(\x0b\x32\x15.digits.v1.Evaluation\"i\n\x14GetEvaluationRequest\x12\x15\n\revaluation_id\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\x05\x12#\n\x07\x64\x61taset\x18\x03 \x01(\x0e\x32\x12.digits.v1.Dataset\"B\n\x15GetEvaluationResponse\x12)\n\nevaluation\x18\x01 \x01(\x0b\x32\x15.digits.v1.Evaluation\"\x8f\x01\n\x15ListTestDigitsRequest\x12#\n\x07\x64\x61taset\x18\x01 \x01(\x0e\x32\x12.digits.v1.Dataset\x12\x12\n\x05label\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x0c\n\x04seed\x18\x03 \x01(\x03\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\tB\x08\n\x06_label\"k\n\x16ListTestDigitsResponse\x12$\n\x06\x64igits\x18\x01 \x03(\x0b\x32\x14.digits.v1.TestDigit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"\xf3\x02\n\x18ListMisclassifiedRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\x05\x12#\n\x07\x64\x61taset\x18\x02 \x01(\x0e\x32\x12.digits.v1.Dataset\x12\x17\n\ntrue_digit\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x1c\n\x0fpredicted_digit\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12\x1b\n\x0emin_confidence\x18\x05 \x01(\x02H\x02\x88\x01\x01\x12\x1b\n\x0emax_confidence\x18\x06 \x01(\x02H\x03\x88\x01\x01\x12,\n\x05order\x18\x07 \x01(\x0e\x32\x1d.digits.v1.MisclassifiedOrder\x12\x0c\n\x04seed\x18\x08 \x01(\x03\x12\x11\n\tpage_size\x18\t \x01(\x05\x12\x12\n\npage_token\x18\n \x01(\tB\r\n\x0b_true_digitB\x12\n\x10_predicted_digitB\x11\n\x0f_min_confidenceB\x11\n\x0f_max_confidence\"\x8e\x01\n\x19ListMisclassifiedResponse\x12-\n\x06\x64igits\x18\x01 \x03(\x0b\x32\x1d.digits.v1.MisclassifiedDigit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12\x15\n\revaluation_id\x18\x04 \x01(\t*\x8e\x01\n\x0f\x45valuationState\x12 \n\x1c\x45VALUATION_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45VALUATION_STATE_RUNNING\x10\x01\x12\x1e\n\x1a\x45VALUATION_STATE_SUCCEEDED\x10\x02\x12\x1b\n\x17\x45VALUATION_STATE_FAILED\x10\x03*\xba\x01\n\x12MisclassifiedOrder\x12#\n\x1fMISCLASSIFIED_ORDER_UNSPECIFIED\x10\x00\x12\"\n\x1eMISCLASSIFIED_ORDER_CONFIDENCE\x10\x01\x12\x1c\n\x18MISCLASSIFIED_ORDER_LOSS\x10\x02\x12\x1d\n\x19MISCLASSIFIED_ORDER_INDEX\x10\x03\x12\x1e\n\x1aMISCLASSIFIED_ORDER_RANDOM\x10\x04\x32\xb4\x03\n\x11\x45valuationService\x12O\n\x0cListDatasets\x12\x1e.digits.v1.ListDatasetsRequest\x1a\x1f.digits.v1.ListDatasetsResponse\x12\x43\n\x08\x45valuate\x12\x1a.digits.v1.EvaluateRequest\x1a\x1b.digits.v1.EvaluateResponse\x12R\n\rGetEvaluation\x12\x1f.digits.v1.GetEvaluationRequest\x1a .digits.v1.GetEvaluationResponse\x12U\n\x0eListTestDigits\x12 .digits.v1.ListTestDigitsRequest\x1a!.digits.v1.ListTestDigitsResponse\x12^\n\x11ListMisclassified\x12#.digits.v1.ListMisclassifiedRequest\x1a$.digits.v1.ListMisclassifiedResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64igits/v1/evaluation.proto\x12\tdigits.v1\x1a\x17\x64igits/v1/dataset.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"]\n\x0c\x43lassMetrics\x12\r\n\x05\x64igit\x18\x01 \x01(\x05\x12\x11\n\tprecision\x18\x02 \x01(\x01\x12\x0e\n\x06recall\x18\x03 \x01(\x01\x12\n\n\x02\x66\x31\x18\x04 \x01(\x01\x12\x0f\n\x07support\x18\x05 \x01(\x05\"\xb9\x05\n\nEvaluation\x12\x15\n\revaluation_id\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\x05\x12#\n\x07\x64\x61taset\x18\x03 \x01(\x0e\x32\x12.digits.v1.Dataset\x12)\n\x05state\x18\x04 \x01(\x0e\x32\x1a.digits.v1.EvaluationState\x12\x16\n\x0e\x66\x61ilure_reason\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06images\x18\x08 \x01(\x05\x12\x15\n\rmisclassified\x18\t \x01(\x05\x12\x0c\n\x04loss\x18\n \x01(\x01\x12\x10\n\x08\x61\x63\x63uracy\x18\x0b \x01(\x01\x12\x14\n\x0c\x61\x63\x63uracy_low\x18\x0c \x01(\x01\x12\x15\n\raccuracy_high\x18\r \x01(\x01\x12*\n\tper_class\x18\x0e \x03(\x0b\x32\x17.digits.v1.ClassMetrics\x12\x18\n\x10\x63onfusion_matrix\x18\x0f \x03(\x05\x12\'\n\x1a\x65xpected_calibration_error\x18\x10 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x0bmislabelled\x18\x11 \x01(\x05\x12)\n\x1c\x61\x63\x63uracy_without_mislabelled\x18\x12 \x01(\x01H\x01\x88\x01\x01\x12(\n accuracy_without_mislabelled_low\x18\x13 \x01(\x01\x12)\n!accuracy_without_mislabelled_high\x18\x14 \x01(\x01\x42\x1d\n\x1b_expected_calibration_errorB\x1f\n\x1d_accuracy_without_mislabelled\"9\n\tTestDigit\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0e\n\x06pixels\x18\x02 \x01(\x0c\x12\r\n\x05label\x18\x03 \x01(\x05\"\xc8\x01\n\x12MisclassifiedDigit\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0e\n\x06pixels\x18\x02 \x01(\x0c\x12\x12\n\ntrue_digit\x18\x03 \x01(\x05\x12\x17\n\x0fpredicted_digit\x18\x04 \x01(\x05\x12\x12\n\nconfidence\x18\x05 \x01(\x02\x12\x15\n\rprobabilities\x18\x06 \x03(\x02\x12\x0c\n\x04loss\x18\x07 \x01(\x01\x12\x0e\n\x06margin\x18\x08 \x01(\x02\x12\x1d\n\x15is_marked_mislabelled\x18\t \x01(\x08\"<\n\x13ListDatasetsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x9c\x01\n\x14ListDatasetsResponse\x12(\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x16.digits.v1.DatasetInfo\x12*\n\x0b\x64\x61ta_source\x18\x02 \x01(\x0b\x32\x15.digits.v1.DataSource\x12\x15\n\rdata_progress\x18\x03 \x01(\t\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"M\n\x0f\x45valuateRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\x05\x12#\n\x07\x64\x61taset\x18\x02 \x01(\x0e\x32\x12.digits.v1.Dataset\"=\n\x10\x45valuateResponse\x12)\n\nevaluation\x18\x01 \x01(\x0b\x32\x15.digits.v1.Evaluation\"i\n\x14GetEvaluationRequest\x12\x15\n\revaluation_id\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\x05\x12#\n\x07\x64\x61taset\x18\x03 \x01(\x0e\x32\x12.digits.v1.Dataset\"B\n\x15GetEvaluationResponse\x12)\n\nevaluation\x18\x01 \x01(\x0b\x32\x15.digits.v1.Evaluation\"\x8f\x01\n\x15ListTestDigitsRequest\x12#\n\x07\x64\x61taset\x18\x01 \x01(\x0e\x32\x12.digits.v1.Dataset\x12\x12\n\x05label\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x0c\n\x04seed\x18\x03 \x01(\x03\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\tB\x08\n\x06_label\"k\n\x16ListTestDigitsResponse\x12$\n\x06\x64igits\x18\x01 \x03(\x0b\x32\x14.digits.v1.TestDigit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"\xf3\x02\n\x18ListMisclassifiedRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\x05\x12#\n\x07\x64\x61taset\x18\x02 \x01(\x0e\x32\x12.digits.v1.Dataset\x12\x17\n\ntrue_digit\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x1c\n\x0fpredicted_digit\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12\x1b\n\x0emin_confidence\x18\x05 \x01(\x02H\x02\x88\x01\x01\x12\x1b\n\x0emax_confidence\x18\x06 \x01(\x02H\x03\x88\x01\x01\x12,\n\x05order\x18\x07 \x01(\x0e\x32\x1d.digits.v1.MisclassifiedOrder\x12\x0c\n\x04seed\x18\x08 \x01(\x03\x12\x11\n\tpage_size\x18\t \x01(\x05\x12\x12\n\npage_token\x18\n \x01(\tB\r\n\x0b_true_digitB\x12\n\x10_predicted_digitB\x11\n\x0f_min_confidenceB\x11\n\x0f_max_confidence\"\x8e\x01\n\x19ListMisclassifiedResponse\x12-\n\x06\x64igits\x18\x01 \x03(\x0b\x32\x1d.digits.v1.MisclassifiedDigit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12\x15\n\revaluation_id\x18\x04 \x01(\t\"M\n\x07Reading\x12\x17\n\x0fpredicted_digit\x18\x01 \x01(\x05\x12\x12\n\nconfidence\x18\x02 \x01(\x02\x12\x15\n\rprobabilities\x18\x03 \x03(\x02\"\xd9\x01\n\rComparedDigit\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0e\n\x06pixels\x18\x02 \x01(\x0c\x12\x12\n\ntrue_digit\x18\x03 \x01(\x05\x12 \n\x04\x62\x61se\x18\x04 \x01(\x0b\x32\x12.digits.v1.Reading\x12%\n\tcandidate\x18\x05 \x01(\x0b\x32\x12.digits.v1.Reading\x12-\n\x07outcome\x18\x06 \x01(\x0e\x32\x1c.digits.v1.ComparisonOutcome\x12\x1d\n\x15is_marked_mislabelled\x18\x07 \x01(\x08\"\xea\x01\n\x14\x43ompareModelsRequest\x12\x14\n\x0c\x62\x61se_version\x18\x01 \x01(\x05\x12\x19\n\x11\x63\x61ndidate_version\x18\x02 \x01(\x05\x12#\n\x07\x64\x61taset\x18\x03 \x01(\x0e\x32\x12.digits.v1.Dataset\x12-\n\x07outcome\x18\x04 \x01(\x0e\x32\x1c.digits.v1.ComparisonOutcome\x12\x17\n\ntrue_digit\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npage_token\x18\x07 \x01(\tB\r\n\x0b_true_digit\"\xaf\x02\n\x15\x43ompareModelsResponse\x12\x0e\n\x06images\x18\x01 \x01(\x05\x12\x12\n\nboth_right\x18\x02 \x01(\x05\x12\r\n\x05\x66ixed\x18\x03 \x01(\x05\x12\x0e\n\x06\x62roken\x18\x04 \x01(\x05\x12\x12\n\nboth_wrong\x18\x05 \x01(\x05\x12\x0f\n\x07p_value\x18\x06 \x01(\x01\x12\x1c\n\x14\x63onfusion_difference\x18\x07 \x03(\x05\x12(\n\x06\x64igits\x18\x08 \x03(\x0b\x32\x18.digits.v1.ComparedDigit\x12\x17\n\x0fnext_page_token\x18\t \x01(\t\x12\x12\n\ntotal_size\x18\n \x01(\x05\x12\x14\n\x0c\x62\x61se_version\x18\x0b \x01(\x05\x12#\n\x07\x64\x61taset\x18\x0c \x01(\x0e\x32\x12.digits.v1.Dataset\"\xcc\x01\n\x10LikelyLabelError\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0e\n\x06pixels\x18\x02 \x01(\x0c\x12\r\n\x05label\x18\x03 \x01(\x05\x12\x17\n\x0fsuggested_label\x18\x04 \x01(\x05\x12\r\n\x05score\x18\x05 \x01(\x02\x12\x15\n\rprobabilities\x18\x06 \x03(\x02\x12\x1d\n\x15is_marked_mislabelled\x18\x07 \x01(\x08\x12\x1a\n\rcorrect_label\x18\x08 \x01(\x05H\x00\x88\x01\x01\x42\x10\n\x0e_correct_label\"\x81\x01\n\x1cListLikelyLabelErrorsRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\x05\x12#\n\x07\x64\x61taset\x18\x02 \x01(\x0e\x32\x12.digits.v1.Dataset\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"\xa4\x01\n\x1dListLikelyLabelErrorsResponse\x12+\n\x06\x64igits\x18\x01 \x03(\x0b\x32\x1b.digits.v1.LikelyLabelError\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12)\n\nevaluation\x18\x04 \x01(\x0b\x32\x15.digits.v1.Evaluation\"\x92\x01\n\x16MarkMislabelledRequest\x12#\n\x07\x64\x61taset\x18\x01 \x01(\x0e\x32\x12.digits.v1.Dataset\x12\r\n\x05index\x18\x02 \x01(\x05\x12\x16\n\x0eis_mislabelled\x18\x03 \x01(\x08\x12\x1a\n\rcorrect_label\x18\x04 \x01(\x05H\x00\x88\x01\x01\x42\x10\n\x0e_correct_label\".\n\x17MarkMislabelledResponse\x12\x13\n\x0bmislabelled\x18\x01 \x01(\x05*\x8e\x01\n\x0f\x45valuationState\x12 \n\x1c\x45VALUATION_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45VALUATION_STATE_RUNNING\x10\x01\x12\x1e\n\x1a\x45VALUATION_STATE_SUCCEEDED\x10\x02\x12\x1b\n\x17\x45VALUATION_STATE_FAILED\x10\x03*\xda\x01\n\x12MisclassifiedOrder\x12#\n\x1fMISCLASSIFIED_ORDER_UNSPECIFIED\x10\x00\x12\"\n\x1eMISCLASSIFIED_ORDER_CONFIDENCE\x10\x01\x12\x1c\n\x18MISCLASSIFIED_ORDER_LOSS\x10\x02\x12\x1d\n\x19MISCLASSIFIED_ORDER_INDEX\x10\x03\x12\x1e\n\x1aMISCLASSIFIED_ORDER_RANDOM\x10\x04\x12\x1e\n\x1aMISCLASSIFIED_ORDER_MARGIN\x10\x05*\x97\x01\n\x11\x43omparisonOutcome\x12\"\n\x1e\x43OMPARISON_OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43OMPARISON_OUTCOME_FIXED\x10\x01\x12\x1d\n\x19\x43OMPARISON_OUTCOME_BROKEN\x10\x02\x12!\n\x1d\x43OMPARISON_OUTCOME_BOTH_WRONG\x10\x03\x32\xce\x05\n\x11\x45valuationService\x12O\n\x0cListDatasets\x12\x1e.digits.v1.ListDatasetsRequest\x1a\x1f.digits.v1.ListDatasetsResponse\x12\x43\n\x08\x45valuate\x12\x1a.digits.v1.EvaluateRequest\x1a\x1b.digits.v1.EvaluateResponse\x12R\n\rGetEvaluation\x12\x1f.digits.v1.GetEvaluationRequest\x1a .digits.v1.GetEvaluationResponse\x12U\n\x0eListTestDigits\x12 .digits.v1.ListTestDigitsRequest\x1a!.digits.v1.ListTestDigitsResponse\x12^\n\x11ListMisclassified\x12#.digits.v1.ListMisclassifiedRequest\x1a$.digits.v1.ListMisclassifiedResponse\x12R\n\rCompareModels\x12\x1f.digits.v1.CompareModelsRequest\x1a .digits.v1.CompareModelsResponse\x12j\n\x15ListLikelyLabelErrors\x12\'.digits.v1.ListLikelyLabelErrorsRequest\x1a(.digits.v1.ListLikelyLabelErrorsResponse\x12X\n\x0fMarkMislabelled\x12!.digits.v1.MarkMislabelledRequest\x1a\".digits.v1.MarkMislabelledResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'digits.v1.evaluation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EVALUATIONSTATE']._serialized_start=2240
-  _globals['_EVALUATIONSTATE']._serialized_end=2382
-  _globals['_MISCLASSIFIEDORDER']._serialized_start=2385
-  _globals['_MISCLASSIFIEDORDER']._serialized_end=2571
+  _globals['_EVALUATIONSTATE']._serialized_start=4014
+  _globals['_EVALUATIONSTATE']._serialized_end=4156
+  _globals['_MISCLASSIFIEDORDER']._serialized_start=4159
+  _globals['_MISCLASSIFIEDORDER']._serialized_end=4377
+  _globals['_COMPARISONOUTCOME']._serialized_start=4380
+  _globals['_COMPARISONOUTCOME']._serialized_end=4531
   _globals['_CLASSMETRICS']._serialized_start=99
   _globals['_CLASSMETRICS']._serialized_end=192
   _globals['_EVALUATION']._serialized_start=195
-  _globals['_EVALUATION']._serialized_end=710
-  _globals['_TESTDIGIT']._serialized_start=712
-  _globals['_TESTDIGIT']._serialized_end=769
-  _globals['_MISCLASSIFIEDDIGIT']._serialized_start=772
-  _globals['_MISCLASSIFIEDDIGIT']._serialized_end=925
-  _globals['_LISTDATASETSREQUEST']._serialized_start=927
-  _globals['_LISTDATASETSREQUEST']._serialized_end=987
-  _globals['_LISTDATASETSRESPONSE']._serialized_start=990
-  _globals['_LISTDATASETSRESPONSE']._serialized_end=1146
-  _globals['_EVALUATEREQUEST']._serialized_start=1148
-  _globals['_EVALUATEREQUEST']._serialized_end=1225
-  _globals['_EVALUATERESPONSE']._serialized_start=1227
-  _globals['_EVALUATERESPONSE']._serialized_end=1288
-  _globals['_GETEVALUATIONREQUEST']._serialized_start=1290
-  _globals['_GETEVALUATIONREQUEST']._serialized_end=1395
-  _globals['_GETEVALUATIONRESPONSE']._serialized_start=1397
-  _globals['_GETEVALUATIONRESPONSE']._serialized_end=1463
-  _globals['_LISTTESTDIGITSREQUEST']._serialized_start=1466
-  _globals['_LISTTESTDIGITSREQUEST']._serialized_end=1609
-  _globals['_LISTTESTDIGITSRESPONSE']._serialized_start=1611
-  _globals['_LISTTESTDIGITSRESPONSE']._serialized_end=1718
-  _globals['_LISTMISCLASSIFIEDREQUEST']._serialized_start=1721
-  _globals['_LISTMISCLASSIFIEDREQUEST']._serialized_end=2092
-  _globals['_LISTMISCLASSIFIEDRESPONSE']._serialized_start=2095
-  _globals['_LISTMISCLASSIFIEDRESPONSE']._serialized_end=2237
-  _globals['_EVALUATIONSERVICE']._serialized_start=2574
-  _globals['_EVALUATIONSERVICE']._serialized_end=3010
+  _globals['_EVALUATION']._serialized_end=892
+  _globals['_TESTDIGIT']._serialized_start=894
+  _globals['_TESTDIGIT']._serialized_end=951
+  _globals['_MISCLASSIFIEDDIGIT']._serialized_start=954
+  _globals['_MISCLASSIFIEDDIGIT']._serialized_end=1154
+  _globals['_LISTDATASETSREQUEST']._serialized_start=1156
+  _globals['_LISTDATASETSREQUEST']._serialized_end=1216
+  _globals['_LISTDATASETSRESPONSE']._serialized_start=1219
+  _globals['_LISTDATASETSRESPONSE']._serialized_end=1375
+  _globals['_EVALUATEREQUEST']._serialized_start=1377
+  _globals['_EVALUATEREQUEST']._serialized_end=1454
+  _globals['_EVALUATERESPONSE']._serialized_start=1456
+  _globals['_EVALUATERESPONSE']._serialized_end=1517
+  _globals['_GETEVALUATIONREQUEST']._serialized_start=1519
+  _globals['_GETEVALUATIONREQUEST']._serialized_end=1624
+  _globals['_GETEVALUATIONRESPONSE']._serialized_start=1626
+  _globals['_GETEVALUATIONRESPONSE']._serialized_end=1692
+  _globals['_LISTTESTDIGITSREQUEST']._serialized_start=1695
+  _globals['_LISTTESTDIGITSREQUEST']._serialized_end=1838
+  _globals['_LISTTESTDIGITSRESPONSE']._serialized_start=1840
+  _globals['_LISTTESTDIGITSRESPONSE']._serialized_end=1947
+  _globals['_LISTMISCLASSIFIEDREQUEST']._serialized_start=1950
+  _globals['_LISTMISCLASSIFIEDREQUEST']._serialized_end=2321
+  _globals['_LISTMISCLASSIFIEDRESPONSE']._serialized_start=2324
+  _globals['_LISTMISCLASSIFIEDRESPONSE']._serialized_end=2466
+  _globals['_READING']._serialized_start=2468
+  _globals['_READING']._serialized_end=2545
+  _globals['_COMPAREDDIGIT']._serialized_start=2548
+  _globals['_COMPAREDDIGIT']._serialized_end=2765
+  _globals['_COMPAREMODELSREQUEST']._serialized_start=2768
+  _globals['_COMPAREMODELSREQUEST']._serialized_end=3002
+  _globals['_COMPAREMODELSRESPONSE']._serialized_start=3005
+  _globals['_COMPAREMODELSRESPONSE']._serialized_end=3308
+  _globals['_LIKELYLABELERROR']._serialized_start=3311
+  _globals['_LIKELYLABELERROR']._serialized_end=3515
+  _globals['_LISTLIKELYLABELERRORSREQUEST']._serialized_start=3518
+  _globals['_LISTLIKELYLABELERRORSREQUEST']._serialized_end=3647
+  _globals['_LISTLIKELYLABELERRORSRESPONSE']._serialized_start=3650
+  _globals['_LISTLIKELYLABELERRORSRESPONSE']._serialized_end=3814
+  _globals['_MARKMISLABELLEDREQUEST']._serialized_start=3817
+  _globals['_MARKMISLABELLEDREQUEST']._serialized_end=3963
+  _globals['_MARKMISLABELLEDRESPONSE']._serialized_start=3965
+  _globals['_MARKMISLABELLEDRESPONSE']._serialized_end=4011
+  _globals['_EVALUATIONSERVICE']._serialized_start=4534
+  _globals['_EVALUATIONSERVICE']._serialized_end=5252
 # @@protoc_insertion_point(module_scope)

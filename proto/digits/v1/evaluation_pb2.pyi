@@ -65,6 +65,8 @@ class _MisclassifiedOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Mi
     """As they stand in the data set."""
     MISCLASSIFIED_ORDER_RANDOM: _MisclassifiedOrder.ValueType  # 4
     """Shuffled by `seed`: the same seed gives the same order."""
+    MISCLASSIFIED_ORDER_MARGIN: _MisclassifiedOrder.ValueType  # 5
+    """The largest margin first: where the true digit was furthest from being read."""
 
 class MisclassifiedOrder(_MisclassifiedOrder, metaclass=_MisclassifiedOrderEnumTypeWrapper):
     """In which order misclassified digits come."""
@@ -79,7 +81,37 @@ MISCLASSIFIED_ORDER_INDEX: MisclassifiedOrder.ValueType  # 3
 """As they stand in the data set."""
 MISCLASSIFIED_ORDER_RANDOM: MisclassifiedOrder.ValueType  # 4
 """Shuffled by `seed`: the same seed gives the same order."""
+MISCLASSIFIED_ORDER_MARGIN: MisclassifiedOrder.ValueType  # 5
+"""The largest margin first: where the true digit was furthest from being read."""
 Global___MisclassifiedOrder: _TypeAlias = MisclassifiedOrder  # noqa: Y015
+
+class _ComparisonOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ComparisonOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ComparisonOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COMPARISON_OUTCOME_UNSPECIFIED: _ComparisonOutcome.ValueType  # 0
+    """In a filter: all digits that at least one version misreads. Never sent otherwise."""
+    COMPARISON_OUTCOME_FIXED: _ComparisonOutcome.ValueType  # 1
+    """The base misreads it, the candidate does not."""
+    COMPARISON_OUTCOME_BROKEN: _ComparisonOutcome.ValueType  # 2
+    """The candidate misreads it, the base does not."""
+    COMPARISON_OUTCOME_BOTH_WRONG: _ComparisonOutcome.ValueType  # 3
+    """Both misread it."""
+
+class ComparisonOutcome(_ComparisonOutcome, metaclass=_ComparisonOutcomeEnumTypeWrapper):
+    """How two versions read a digit."""
+
+COMPARISON_OUTCOME_UNSPECIFIED: ComparisonOutcome.ValueType  # 0
+"""In a filter: all digits that at least one version misreads. Never sent otherwise."""
+COMPARISON_OUTCOME_FIXED: ComparisonOutcome.ValueType  # 1
+"""The base misreads it, the candidate does not."""
+COMPARISON_OUTCOME_BROKEN: ComparisonOutcome.ValueType  # 2
+"""The candidate misreads it, the base does not."""
+COMPARISON_OUTCOME_BOTH_WRONG: ComparisonOutcome.ValueType  # 3
+"""Both misread it."""
+Global___ComparisonOutcome: _TypeAlias = ComparisonOutcome  # noqa: Y015
 
 @_typing.final
 class ClassMetrics(_message.Message):
@@ -141,6 +173,10 @@ class Evaluation(_message.Message):
     PER_CLASS_FIELD_NUMBER: _builtins.int
     CONFUSION_MATRIX_FIELD_NUMBER: _builtins.int
     EXPECTED_CALIBRATION_ERROR_FIELD_NUMBER: _builtins.int
+    MISLABELLED_FIELD_NUMBER: _builtins.int
+    ACCURACY_WITHOUT_MISLABELLED_FIELD_NUMBER: _builtins.int
+    ACCURACY_WITHOUT_MISLABELLED_LOW_FIELD_NUMBER: _builtins.int
+    ACCURACY_WITHOUT_MISLABELLED_HIGH_FIELD_NUMBER: _builtins.int
     evaluation_id: _builtins.str
     """Its id, given by the server."""
     model_version: _builtins.int
@@ -167,6 +203,14 @@ class Evaluation(_message.Message):
     """Expected calibration error, in [0, 1]: how far confidence is from accuracy, in 15 equally wide bins of confidence,
     weighted by their images. Not set for what was measured before it was.
     """
+    mislabelled: _builtins.int
+    """Number of these images that a person marked as labelled wrongly: see MarkMislabelled."""
+    accuracy_without_mislabelled: _builtins.float
+    """Accuracy without the marked images, in [0, 1]. Not set when none is marked."""
+    accuracy_without_mislabelled_low: _builtins.float
+    """Lower end of the 95 % Wilson interval of `accuracy_without_mislabelled`."""
+    accuracy_without_mislabelled_high: _builtins.float
+    """Upper end of that interval."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was asked for."""
@@ -202,13 +246,22 @@ class Evaluation(_message.Message):
         per_class: _abc.Iterable[Global___ClassMetrics] | None = ...,
         confusion_matrix: _abc.Iterable[_builtins.int] | None = ...,
         expected_calibration_error: _builtins.float | None = ...,
+        mislabelled: _builtins.int = ...,
+        accuracy_without_mislabelled: _builtins.float | None = ...,
+        accuracy_without_mislabelled_low: _builtins.float = ...,
+        accuracy_without_mislabelled_high: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_calibration_error", b"_expected_calibration_error", "create_time", b"create_time", "end_time", b"end_time", "expected_calibration_error", b"expected_calibration_error"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_accuracy_without_mislabelled", b"_accuracy_without_mislabelled", "_expected_calibration_error", b"_expected_calibration_error", "accuracy_without_mislabelled", b"accuracy_without_mislabelled", "create_time", b"create_time", "end_time", b"end_time", "expected_calibration_error", b"expected_calibration_error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_calibration_error", b"_expected_calibration_error", "accuracy", b"accuracy", "accuracy_high", b"accuracy_high", "accuracy_low", b"accuracy_low", "confusion_matrix", b"confusion_matrix", "create_time", b"create_time", "dataset", b"dataset", "end_time", b"end_time", "evaluation_id", b"evaluation_id", "expected_calibration_error", b"expected_calibration_error", "failure_reason", b"failure_reason", "images", b"images", "loss", b"loss", "misclassified", b"misclassified", "model_version", b"model_version", "per_class", b"per_class", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_accuracy_without_mislabelled", b"_accuracy_without_mislabelled", "_expected_calibration_error", b"_expected_calibration_error", "accuracy", b"accuracy", "accuracy_high", b"accuracy_high", "accuracy_low", b"accuracy_low", "accuracy_without_mislabelled", b"accuracy_without_mislabelled", "accuracy_without_mislabelled_high", b"accuracy_without_mislabelled_high", "accuracy_without_mislabelled_low", b"accuracy_without_mislabelled_low", "confusion_matrix", b"confusion_matrix", "create_time", b"create_time", "dataset", b"dataset", "end_time", b"end_time", "evaluation_id", b"evaluation_id", "expected_calibration_error", b"expected_calibration_error", "failure_reason", b"failure_reason", "images", b"images", "loss", b"loss", "misclassified", b"misclassified", "mislabelled", b"mislabelled", "model_version", b"model_version", "per_class", b"per_class", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__accuracy_without_mislabelled: _TypeAlias = _typing.Literal["accuracy_without_mislabelled"]  # noqa: Y015
+    _WhichOneofArgType__accuracy_without_mislabelled: _TypeAlias = _typing.Literal["_accuracy_without_mislabelled", b"_accuracy_without_mislabelled"]  # noqa: Y015
     _WhichOneofReturnType__expected_calibration_error: _TypeAlias = _typing.Literal["expected_calibration_error"]  # noqa: Y015
     _WhichOneofArgType__expected_calibration_error: _TypeAlias = _typing.Literal["_expected_calibration_error", b"_expected_calibration_error"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__accuracy_without_mislabelled) -> _WhichOneofReturnType__accuracy_without_mislabelled | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_calibration_error) -> _WhichOneofReturnType__expected_calibration_error | None: ...
 
 Global___Evaluation: _TypeAlias = Evaluation  # noqa: Y015
@@ -256,6 +309,8 @@ class MisclassifiedDigit(_message.Message):
     CONFIDENCE_FIELD_NUMBER: _builtins.int
     PROBABILITIES_FIELD_NUMBER: _builtins.int
     LOSS_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
+    IS_MARKED_MISLABELLED_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Its place in the data set, from 0."""
     pixels: _builtins.bytes
@@ -268,6 +323,10 @@ class MisclassifiedDigit(_message.Message):
     """Probability that the version gives to `predicted_digit`, in [0, 1]."""
     loss: _builtins.float
     """Cross-entropy of this image, in nats."""
+    margin: _builtins.float
+    """Probability of `predicted_digit` less that of `true_digit`, in [0, 1]."""
+    is_marked_mislabelled: _builtins.bool
+    """Whether a person marked its label as wrong: see MarkMislabelled."""
     @_builtins.property
     def probabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Ten probabilities, of the digits 0 to 9 in this order."""
@@ -282,10 +341,12 @@ class MisclassifiedDigit(_message.Message):
         confidence: _builtins.float = ...,
         probabilities: _abc.Iterable[_builtins.float] | None = ...,
         loss: _builtins.float = ...,
+        margin: _builtins.float = ...,
+        is_marked_mislabelled: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "index", b"index", "loss", b"loss", "pixels", b"pixels", "predicted_digit", b"predicted_digit", "probabilities", b"probabilities", "true_digit", b"true_digit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "index", b"index", "is_marked_mislabelled", b"is_marked_mislabelled", "loss", b"loss", "margin", b"margin", "pixels", b"pixels", "predicted_digit", b"predicted_digit", "probabilities", b"probabilities", "true_digit", b"true_digit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -639,3 +700,389 @@ class ListMisclassifiedResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListMisclassifiedResponse: _TypeAlias = ListMisclassifiedResponse  # noqa: Y015
+
+@_typing.final
+class Reading(_message.Message):
+    """What one version reads in a digit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREDICTED_DIGIT_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    PROBABILITIES_FIELD_NUMBER: _builtins.int
+    predicted_digit: _builtins.int
+    """The digit that it reads, 0 to 9."""
+    confidence: _builtins.float
+    """Probability that it gives to `predicted_digit`, in [0, 1]."""
+    @_builtins.property
+    def probabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Ten probabilities, of the digits 0 to 9 in this order."""
+
+    def __init__(
+        self,
+        *,
+        predicted_digit: _builtins.int = ...,
+        confidence: _builtins.float = ...,
+        probabilities: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "predicted_digit", b"predicted_digit", "probabilities", b"probabilities"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reading: _TypeAlias = Reading  # noqa: Y015
+
+@_typing.final
+class ComparedDigit(_message.Message):
+    """A digit that at least one of two versions misreads."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    PIXELS_FIELD_NUMBER: _builtins.int
+    TRUE_DIGIT_FIELD_NUMBER: _builtins.int
+    BASE_FIELD_NUMBER: _builtins.int
+    CANDIDATE_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    IS_MARKED_MISLABELLED_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Its place in the data set, from 0."""
+    pixels: _builtins.bytes
+    """The image: 784 bytes, 28x28 row by row, 0 = background."""
+    true_digit: _builtins.int
+    """The digit that it is labelled with, 0 to 9."""
+    outcome: Global___ComparisonOutcome.ValueType
+    """How the two differ."""
+    is_marked_mislabelled: _builtins.bool
+    """Whether a person marked its label as wrong: see MarkMislabelled."""
+    @_builtins.property
+    def base(self) -> Global___Reading:
+        """What the base reads."""
+
+    @_builtins.property
+    def candidate(self) -> Global___Reading:
+        """What the candidate reads."""
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        pixels: _builtins.bytes = ...,
+        true_digit: _builtins.int = ...,
+        base: Global___Reading | None = ...,
+        candidate: Global___Reading | None = ...,
+        outcome: Global___ComparisonOutcome.ValueType = ...,
+        is_marked_mislabelled: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "candidate", b"candidate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "candidate", b"candidate", "index", b"index", "is_marked_mislabelled", b"is_marked_mislabelled", "outcome", b"outcome", "pixels", b"pixels", "true_digit", b"true_digit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ComparedDigit: _TypeAlias = ComparedDigit  # noqa: Y015
+
+@_typing.final
+class CompareModelsRequest(_message.Message):
+    """Asks what two versions read differently."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BASE_VERSION_FIELD_NUMBER: _builtins.int
+    CANDIDATE_VERSION_FIELD_NUMBER: _builtins.int
+    DATASET_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    TRUE_DIGIT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    base_version: _builtins.int
+    """The version to compare with. 0: the deployed one."""
+    candidate_version: _builtins.int
+    """The version that is compared. Required: 0 is INVALID_ARGUMENT."""
+    dataset: _dataset_pb2.Dataset.ValueType
+    """The data set. Unset: the test set of the candidate's own training."""
+    outcome: Global___ComparisonOutcome.ValueType
+    """Only digits with this outcome. Unset: all that at least one version misreads."""
+    true_digit: _builtins.int
+    """Only images labelled with this digit, 0 to 9. Not set: all."""
+    page_size: _builtins.int
+    """How many digits at most: 1 to 1000. 0: 100."""
+    page_token: _builtins.str
+    """The next_page_token of the page before. Empty: the first page."""
+    def __init__(
+        self,
+        *,
+        base_version: _builtins.int = ...,
+        candidate_version: _builtins.int = ...,
+        dataset: _dataset_pb2.Dataset.ValueType = ...,
+        outcome: Global___ComparisonOutcome.ValueType = ...,
+        true_digit: _builtins.int | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_true_digit", b"_true_digit", "true_digit", b"true_digit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_true_digit", b"_true_digit", "base_version", b"base_version", "candidate_version", b"candidate_version", "dataset", b"dataset", "outcome", b"outcome", "page_size", b"page_size", "page_token", b"page_token", "true_digit", b"true_digit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__true_digit: _TypeAlias = _typing.Literal["true_digit"]  # noqa: Y015
+    _WhichOneofArgType__true_digit: _TypeAlias = _typing.Literal["_true_digit", b"_true_digit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__true_digit) -> _WhichOneofReturnType__true_digit | None: ...
+
+Global___CompareModelsRequest: _TypeAlias = CompareModelsRequest  # noqa: Y015
+
+@_typing.final
+class CompareModelsResponse(_message.Message):
+    """What two versions read differently. The counts are those of the whole data set, whatever the filters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGES_FIELD_NUMBER: _builtins.int
+    BOTH_RIGHT_FIELD_NUMBER: _builtins.int
+    FIXED_FIELD_NUMBER: _builtins.int
+    BROKEN_FIELD_NUMBER: _builtins.int
+    BOTH_WRONG_FIELD_NUMBER: _builtins.int
+    P_VALUE_FIELD_NUMBER: _builtins.int
+    CONFUSION_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    DIGITS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
+    BASE_VERSION_FIELD_NUMBER: _builtins.int
+    DATASET_FIELD_NUMBER: _builtins.int
+    images: _builtins.int
+    """Number of images measured."""
+    both_right: _builtins.int
+    """Number that both read correctly."""
+    fixed: _builtins.int
+    """Number that only the candidate reads correctly."""
+    broken: _builtins.int
+    """Number that only the base reads correctly."""
+    both_wrong: _builtins.int
+    """Number that both misread."""
+    p_value: _builtins.float
+    """McNemar's exact p-value, in [0, 1]: how likely a difference between `fixed` and `broken` as large as this would be
+    if the versions were equally good.
+    """
+    next_page_token: _builtins.str
+    """For the next page. Empty after the last."""
+    total_size: _builtins.int
+    """Number of digits that pass the filters."""
+    base_version: _builtins.int
+    """The base that was compared with."""
+    dataset: _dataset_pb2.Dataset.ValueType
+    """The data set."""
+    @_builtins.property
+    def confusion_difference(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """100 differences, row by row: the candidate's confusion matrix less the base's, true digit (row), predicted (column)."""
+
+    @_builtins.property
+    def digits(self) -> _containers.RepeatedCompositeFieldContainer[Global___ComparedDigit]:
+        """The digits that pass the filters, in the order of the data set."""
+
+    def __init__(
+        self,
+        *,
+        images: _builtins.int = ...,
+        both_right: _builtins.int = ...,
+        fixed: _builtins.int = ...,
+        broken: _builtins.int = ...,
+        both_wrong: _builtins.int = ...,
+        p_value: _builtins.float = ...,
+        confusion_difference: _abc.Iterable[_builtins.int] | None = ...,
+        digits: _abc.Iterable[Global___ComparedDigit] | None = ...,
+        next_page_token: _builtins.str = ...,
+        total_size: _builtins.int = ...,
+        base_version: _builtins.int = ...,
+        dataset: _dataset_pb2.Dataset.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_version", b"base_version", "both_right", b"both_right", "both_wrong", b"both_wrong", "broken", b"broken", "confusion_difference", b"confusion_difference", "dataset", b"dataset", "digits", b"digits", "fixed", b"fixed", "images", b"images", "next_page_token", b"next_page_token", "p_value", b"p_value", "total_size", b"total_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareModelsResponse: _TypeAlias = CompareModelsResponse  # noqa: Y015
+
+@_typing.final
+class LikelyLabelError(_message.Message):
+    """A digit whose label is likely wrong."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    PIXELS_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    SUGGESTED_LABEL_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    PROBABILITIES_FIELD_NUMBER: _builtins.int
+    IS_MARKED_MISLABELLED_FIELD_NUMBER: _builtins.int
+    CORRECT_LABEL_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Its place in the data set, from 0."""
+    pixels: _builtins.bytes
+    """The image: 784 bytes, 28x28 row by row, 0 = background."""
+    label: _builtins.int
+    """The digit that it is labelled with, 0 to 9."""
+    suggested_label: _builtins.int
+    """The digit that the version reads instead, 0 to 9."""
+    score: _builtins.float
+    """How sure the version is that the label is wrong, in [0, 1]."""
+    is_marked_mislabelled: _builtins.bool
+    """Whether a person marked its label as wrong."""
+    correct_label: _builtins.int
+    """What the person says it is, 0 to 9. Not set when nothing was said."""
+    @_builtins.property
+    def probabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Ten probabilities, of the digits 0 to 9 in this order."""
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        pixels: _builtins.bytes = ...,
+        label: _builtins.int = ...,
+        suggested_label: _builtins.int = ...,
+        score: _builtins.float = ...,
+        probabilities: _abc.Iterable[_builtins.float] | None = ...,
+        is_marked_mislabelled: _builtins.bool = ...,
+        correct_label: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_correct_label", b"_correct_label", "correct_label", b"correct_label"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_correct_label", b"_correct_label", "correct_label", b"correct_label", "index", b"index", "is_marked_mislabelled", b"is_marked_mislabelled", "label", b"label", "pixels", b"pixels", "probabilities", b"probabilities", "score", b"score", "suggested_label", b"suggested_label"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__correct_label: _TypeAlias = _typing.Literal["correct_label"]  # noqa: Y015
+    _WhichOneofArgType__correct_label: _TypeAlias = _typing.Literal["_correct_label", b"_correct_label"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__correct_label) -> _WhichOneofReturnType__correct_label | None: ...
+
+Global___LikelyLabelError: _TypeAlias = LikelyLabelError  # noqa: Y015
+
+@_typing.final
+class ListLikelyLabelErrorsRequest(_message.Message):
+    """Asks for the digits whose label is likely wrong."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    DATASET_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    model_version: _builtins.int
+    """The version that judges. 0: the deployed one."""
+    dataset: _dataset_pb2.Dataset.ValueType
+    """The data set. Unset: the test set of the version's own training."""
+    page_size: _builtins.int
+    """How many at most: 1 to 1000. 0: 100."""
+    page_token: _builtins.str
+    """The next_page_token of the page before. Empty: the first page."""
+    def __init__(
+        self,
+        *,
+        model_version: _builtins.int = ...,
+        dataset: _dataset_pb2.Dataset.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "model_version", b"model_version", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLikelyLabelErrorsRequest: _TypeAlias = ListLikelyLabelErrorsRequest  # noqa: Y015
+
+@_typing.final
+class ListLikelyLabelErrorsResponse(_message.Message):
+    """A page of digits whose label is likely wrong."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIGITS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
+    EVALUATION_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page. Empty after the last."""
+    total_size: _builtins.int
+    """Number of such digits."""
+    @_builtins.property
+    def digits(self) -> _containers.RepeatedCompositeFieldContainer[Global___LikelyLabelError]:
+        """The digits that the version reads as another one than their label, the surest first."""
+
+    @_builtins.property
+    def evaluation(self) -> Global___Evaluation:
+        """The evaluation they come from: it tells the accuracy with and without the marked ones."""
+
+    def __init__(
+        self,
+        *,
+        digits: _abc.Iterable[Global___LikelyLabelError] | None = ...,
+        next_page_token: _builtins.str = ...,
+        total_size: _builtins.int = ...,
+        evaluation: Global___Evaluation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digits", b"digits", "evaluation", b"evaluation", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLikelyLabelErrorsResponse: _TypeAlias = ListLikelyLabelErrorsResponse  # noqa: Y015
+
+@_typing.final
+class MarkMislabelledRequest(_message.Message):
+    """Asks to note that a label is wrong, or to take that back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    IS_MISLABELLED_FIELD_NUMBER: _builtins.int
+    CORRECT_LABEL_FIELD_NUMBER: _builtins.int
+    dataset: _dataset_pb2.Dataset.ValueType
+    """The data set. Required."""
+    index: _builtins.int
+    """The digit's place in it, from 0."""
+    is_mislabelled: _builtins.bool
+    """True to mark, false to take the mark back. To repeat either is no error."""
+    correct_label: _builtins.int
+    """What it is instead, 0 to 9. Not set: not said, such as for what is no digit at all. Only with a mark."""
+    def __init__(
+        self,
+        *,
+        dataset: _dataset_pb2.Dataset.ValueType = ...,
+        index: _builtins.int = ...,
+        is_mislabelled: _builtins.bool = ...,
+        correct_label: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_correct_label", b"_correct_label", "correct_label", b"correct_label"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_correct_label", b"_correct_label", "correct_label", b"correct_label", "dataset", b"dataset", "index", b"index", "is_mislabelled", b"is_mislabelled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__correct_label: _TypeAlias = _typing.Literal["correct_label"]  # noqa: Y015
+    _WhichOneofArgType__correct_label: _TypeAlias = _typing.Literal["_correct_label", b"_correct_label"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__correct_label) -> _WhichOneofReturnType__correct_label | None: ...
+
+Global___MarkMislabelledRequest: _TypeAlias = MarkMislabelledRequest  # noqa: Y015
+
+@_typing.final
+class MarkMislabelledResponse(_message.Message):
+    """The mark is kept, or gone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MISLABELLED_FIELD_NUMBER: _builtins.int
+    mislabelled: _builtins.int
+    """Number of marked digits in this data set now."""
+    def __init__(
+        self,
+        *,
+        mislabelled: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mislabelled", b"mislabelled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarkMislabelledResponse: _TypeAlias = MarkMislabelledResponse  # noqa: Y015

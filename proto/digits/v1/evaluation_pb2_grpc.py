@@ -60,6 +60,21 @@ class EvaluationServiceStub:
                 request_serializer=digits_dot_v1_dot_evaluation__pb2.ListMisclassifiedRequest.SerializeToString,
                 response_deserializer=digits_dot_v1_dot_evaluation__pb2.ListMisclassifiedResponse.FromString,
                 _registered_method=True)
+        self.CompareModels = channel.unary_unary(
+                '/digits.v1.EvaluationService/CompareModels',
+                request_serializer=digits_dot_v1_dot_evaluation__pb2.CompareModelsRequest.SerializeToString,
+                response_deserializer=digits_dot_v1_dot_evaluation__pb2.CompareModelsResponse.FromString,
+                _registered_method=True)
+        self.ListLikelyLabelErrors = channel.unary_unary(
+                '/digits.v1.EvaluationService/ListLikelyLabelErrors',
+                request_serializer=digits_dot_v1_dot_evaluation__pb2.ListLikelyLabelErrorsRequest.SerializeToString,
+                response_deserializer=digits_dot_v1_dot_evaluation__pb2.ListLikelyLabelErrorsResponse.FromString,
+                _registered_method=True)
+        self.MarkMislabelled = channel.unary_unary(
+                '/digits.v1.EvaluationService/MarkMislabelled',
+                request_serializer=digits_dot_v1_dot_evaluation__pb2.MarkMislabelledRequest.SerializeToString,
+                response_deserializer=digits_dot_v1_dot_evaluation__pb2.MarkMislabelledResponse.FromString,
+                _registered_method=True)
 
 
 class EvaluationServiceServicer:
@@ -111,6 +126,35 @@ class EvaluationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CompareModels(self, request, context):
+        """What two versions read differently on the same digits.
+
+        Errors: those of ListMisclassified, for either version.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLikelyLabelErrors(self, request, context):
+        """The digits whose label a version holds for wrong, the surest first.
+
+        Errors: those of ListMisclassified.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MarkMislabelled(self, request, context):
+        """Notes that a digit of a data set is labelled wrongly, or takes that back. The data set is never altered: the mark
+        lies over it, and evaluations tell their accuracy without the marked digits as well.
+
+        Errors: INVALID_ARGUMENT without a data set, for an index outside of it, or a `correct_label` that is no digit or is
+        the label; FAILED_PRECONDITION and UNAVAILABLE as for ListTestDigits.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EvaluationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -138,6 +182,21 @@ def add_EvaluationServiceServicer_to_server(servicer, server):
                     servicer.ListMisclassified,
                     request_deserializer=digits_dot_v1_dot_evaluation__pb2.ListMisclassifiedRequest.FromString,
                     response_serializer=digits_dot_v1_dot_evaluation__pb2.ListMisclassifiedResponse.SerializeToString,
+            ),
+            'CompareModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareModels,
+                    request_deserializer=digits_dot_v1_dot_evaluation__pb2.CompareModelsRequest.FromString,
+                    response_serializer=digits_dot_v1_dot_evaluation__pb2.CompareModelsResponse.SerializeToString,
+            ),
+            'ListLikelyLabelErrors': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLikelyLabelErrors,
+                    request_deserializer=digits_dot_v1_dot_evaluation__pb2.ListLikelyLabelErrorsRequest.FromString,
+                    response_serializer=digits_dot_v1_dot_evaluation__pb2.ListLikelyLabelErrorsResponse.SerializeToString,
+            ),
+            'MarkMislabelled': grpc.unary_unary_rpc_method_handler(
+                    servicer.MarkMislabelled,
+                    request_deserializer=digits_dot_v1_dot_evaluation__pb2.MarkMislabelledRequest.FromString,
+                    response_serializer=digits_dot_v1_dot_evaluation__pb2.MarkMislabelledResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -276,6 +335,87 @@ class EvaluationService:
             '/digits.v1.EvaluationService/ListMisclassified',
             digits_dot_v1_dot_evaluation__pb2.ListMisclassifiedRequest.SerializeToString,
             digits_dot_v1_dot_evaluation__pb2.ListMisclassifiedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/digits.v1.EvaluationService/CompareModels',
+            digits_dot_v1_dot_evaluation__pb2.CompareModelsRequest.SerializeToString,
+            digits_dot_v1_dot_evaluation__pb2.CompareModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLikelyLabelErrors(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/digits.v1.EvaluationService/ListLikelyLabelErrors',
+            digits_dot_v1_dot_evaluation__pb2.ListLikelyLabelErrorsRequest.SerializeToString,
+            digits_dot_v1_dot_evaluation__pb2.ListLikelyLabelErrorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MarkMislabelled(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/digits.v1.EvaluationService/MarkMislabelled',
+            digits_dot_v1_dot_evaluation__pb2.MarkMislabelledRequest.SerializeToString,
+            digits_dot_v1_dot_evaluation__pb2.MarkMislabelledResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -56,6 +56,23 @@ class EvaluationServiceStub:
     Fewer digits than asked for, or none, is a normal answer. Errors: those of ListTestDigits; NOT_FOUND for an
     unknown version, and when it has not been measured on the data set yet (see Evaluate).
     """
+    CompareModels: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.CompareModelsRequest, _evaluation_pb2.CompareModelsResponse]
+    """What two versions read differently on the same digits.
+
+    Errors: those of ListMisclassified, for either version.
+    """
+    ListLikelyLabelErrors: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.ListLikelyLabelErrorsRequest, _evaluation_pb2.ListLikelyLabelErrorsResponse]
+    """The digits whose label a version holds for wrong, the surest first.
+
+    Errors: those of ListMisclassified.
+    """
+    MarkMislabelled: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.MarkMislabelledRequest, _evaluation_pb2.MarkMislabelledResponse]
+    """Notes that a digit of a data set is labelled wrongly, or takes that back. The data set is never altered: the mark
+    lies over it, and evaluations tell their accuracy without the marked digits as well.
+
+    Errors: INVALID_ARGUMENT without a data set, for an index outside of it, or a `correct_label` that is no digit or is
+    the label; FAILED_PRECONDITION and UNAVAILABLE as for ListTestDigits.
+    """
 
 @_typing.type_check_only
 class EvaluationServiceAsyncStub(EvaluationServiceStub):
@@ -84,6 +101,23 @@ class EvaluationServiceAsyncStub(EvaluationServiceStub):
 
     Fewer digits than asked for, or none, is a normal answer. Errors: those of ListTestDigits; NOT_FOUND for an
     unknown version, and when it has not been measured on the data set yet (see Evaluate).
+    """
+    CompareModels: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.CompareModelsRequest, _evaluation_pb2.CompareModelsResponse]  # type: ignore[assignment]
+    """What two versions read differently on the same digits.
+
+    Errors: those of ListMisclassified, for either version.
+    """
+    ListLikelyLabelErrors: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.ListLikelyLabelErrorsRequest, _evaluation_pb2.ListLikelyLabelErrorsResponse]  # type: ignore[assignment]
+    """The digits whose label a version holds for wrong, the surest first.
+
+    Errors: those of ListMisclassified.
+    """
+    MarkMislabelled: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.MarkMislabelledRequest, _evaluation_pb2.MarkMislabelledResponse]  # type: ignore[assignment]
+    """Notes that a digit of a data set is labelled wrongly, or takes that back. The data set is never altered: the mark
+    lies over it, and evaluations tell their accuracy without the marked digits as well.
+
+    Errors: INVALID_ARGUMENT without a data set, for an index outside of it, or a `correct_label` that is no digit or is
+    the label; FAILED_PRECONDITION and UNAVAILABLE as for ListTestDigits.
     """
 
 class EvaluationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -140,6 +174,41 @@ class EvaluationServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Fewer digits than asked for, or none, is a normal answer. Errors: those of ListTestDigits; NOT_FOUND for an
         unknown version, and when it has not been measured on the data set yet (see Evaluate).
+        """
+
+    @_abc_1.abstractmethod
+    def CompareModels(
+        self,
+        request: _evaluation_pb2.CompareModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_evaluation_pb2.CompareModelsResponse, _abc.Awaitable[_evaluation_pb2.CompareModelsResponse]]:
+        """What two versions read differently on the same digits.
+
+        Errors: those of ListMisclassified, for either version.
+        """
+
+    @_abc_1.abstractmethod
+    def ListLikelyLabelErrors(
+        self,
+        request: _evaluation_pb2.ListLikelyLabelErrorsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_evaluation_pb2.ListLikelyLabelErrorsResponse, _abc.Awaitable[_evaluation_pb2.ListLikelyLabelErrorsResponse]]:
+        """The digits whose label a version holds for wrong, the surest first.
+
+        Errors: those of ListMisclassified.
+        """
+
+    @_abc_1.abstractmethod
+    def MarkMislabelled(
+        self,
+        request: _evaluation_pb2.MarkMislabelledRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_evaluation_pb2.MarkMislabelledResponse, _abc.Awaitable[_evaluation_pb2.MarkMislabelledResponse]]:
+        """Notes that a digit of a data set is labelled wrongly, or takes that back. The data set is never altered: the mark
+        lies over it, and evaluations tell their accuracy without the marked digits as well.
+
+        Errors: INVALID_ARGUMENT without a data set, for an index outside of it, or a `correct_label` that is no digit or is
+        the label; FAILED_PRECONDITION and UNAVAILABLE as for ListTestDigits.
         """
 
 def add_EvaluationServiceServicer_to_server(servicer: EvaluationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

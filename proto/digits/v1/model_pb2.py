@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from digits.v1 import dataset_pb2 as digits_dot_v1_dot_dataset__pb2
 from digits.v1 import evaluation_pb2 as digits_dot_v1_dot_evaluation__pb2
+from digits.v1 import gate_pb2 as digits_dot_v1_dot_gate__pb2
 from digits.v1 import training_pb2 as digits_dot_v1_dot_training__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64igits/v1/model.proto\x12\tdigits.v1\x1a\x17\x64igits/v1/dataset.proto\x1a\x1a\x64igits/v1/evaluation.proto\x1a\x18\x64igits/v1/training.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\x03\n\nProvenance\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\x12\x0e\n\x06recipe\x18\x02 \x01(\t\x12+\n\x07options\x18\x03 \x01(\x0b\x32\x1a.digits.v1.TrainingOptions\x12*\n\x0b\x64\x61ta_source\x18\x04 \x01(\x0b\x32\x15.digits.v1.DataSource\x12\x1b\n\x13training_partitions\x18\x05 \x03(\t\x12\x17\n\x0ftraining_images\x18\x06 \x01(\x05\x12\x1d\n\x15validation_partitions\x18\x07 \x03(\t\x12\x19\n\x11validation_images\x18\x08 \x01(\x05\x12 \n\x13validation_accuracy\x18\t \x01(\x01H\x00\x88\x01\x01\x12\x37\n\tlibraries\x18\n \x03(\x0b\x32$.digits.v1.Provenance.LibrariesEntry\x12\x0f\n\x07\x63ommand\x18\x0b \x01(\t\x1a\x30\n\x0eLibrariesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x16\n\x14_validation_accuracy\"\xac\x02\n\x05Model\x12\x15\n\rmodel_version\x18\x01 \x01(\x05\x12\x13\n\x0bis_deployed\x18\x02 \x01(\x08\x12\x12\n\nis_shipped\x18\x03 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nparameters\x18\x05 \x01(\x03\x12\x16\n\x0e\x61rtifact_bytes\x18\x06 \x01(\x03\x12\x17\n\x0f\x61rtifact_sha256\x18\x07 \x01(\t\x12)\n\nprovenance\x18\x08 \x01(\x0b\x32\x15.digits.v1.Provenance\x12)\n\nevaluation\x18\t \x01(\x0b\x32\x15.digits.v1.Evaluation\x12\x17\n\x0funcertain_below\x18\n \x01(\x01\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"c\n\x12ListModelsResponse\x12 \n\x06models\x18\x01 \x03(\x0b\x32\x10.digits.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"(\n\x0fGetModelRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\x05\"3\n\x10GetModelResponse\x12\x1f\n\x05model\x18\x01 \x01(\x0b\x32\x10.digits.v1.Model\"+\n\x12\x44\x65ployModelRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\x05\"6\n\x13\x44\x65ployModelResponse\x12\x1f\n\x05model\x18\x01 \x01(\x0b\x32\x10.digits.v1.Model2\xec\x01\n\x0cModelService\x12I\n\nListModels\x12\x1c.digits.v1.ListModelsRequest\x1a\x1d.digits.v1.ListModelsResponse\x12\x43\n\x08GetModel\x12\x1a.digits.v1.GetModelRequest\x1a\x1b.digits.v1.GetModelResponse\x12L\n\x0b\x44\x65ployModel\x12\x1d.digits.v1.DeployModelRequest\x1a\x1e.digits.v1.DeployModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64igits/v1/model.proto\x12\tdigits.v1\x1a\x17\x64igits/v1/dataset.proto\x1a\x1a\x64igits/v1/evaluation.proto\x1a\x14\x64igits/v1/gate.proto\x1a\x18\x64igits/v1/training.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd7\x03\n\nProvenance\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\x12\x0e\n\x06recipe\x18\x02 \x01(\t\x12+\n\x07options\x18\x03 \x01(\x0b\x32\x1a.digits.v1.TrainingOptions\x12*\n\x0b\x64\x61ta_source\x18\x04 \x01(\x0b\x32\x15.digits.v1.DataSource\x12\x1b\n\x13training_partitions\x18\x05 \x03(\t\x12\x17\n\x0ftraining_images\x18\x06 \x01(\x05\x12\x1d\n\x15validation_partitions\x18\x07 \x03(\t\x12\x19\n\x11validation_images\x18\x08 \x01(\x05\x12 \n\x13validation_accuracy\x18\t \x01(\x01H\x00\x88\x01\x01\x12\x37\n\tlibraries\x18\n \x03(\x0b\x32$.digits.v1.Provenance.LibrariesEntry\x12\x0f\n\x07\x63ommand\x18\x0b \x01(\t\x12\x14\n\x0c\x62\x61se_version\x18\x0c \x01(\x05\x12\x0f\n\x07samples\x18\r \x01(\x05\x1a\x30\n\x0eLibrariesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x16\n\x14_validation_accuracy\"\xd1\x02\n\x05Model\x12\x15\n\rmodel_version\x18\x01 \x01(\x05\x12\x13\n\x0bis_deployed\x18\x02 \x01(\x08\x12\x12\n\nis_shipped\x18\x03 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nparameters\x18\x05 \x01(\x03\x12\x16\n\x0e\x61rtifact_bytes\x18\x06 \x01(\x03\x12\x17\n\x0f\x61rtifact_sha256\x18\x07 \x01(\t\x12)\n\nprovenance\x18\x08 \x01(\x0b\x32\x15.digits.v1.Provenance\x12)\n\nevaluation\x18\t \x01(\x0b\x32\x15.digits.v1.Evaluation\x12\x17\n\x0funcertain_below\x18\n \x01(\x01\x12#\n\x04gate\x18\x0b \x01(\x0b\x32\x15.digits.v1.GateReport\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"c\n\x12ListModelsResponse\x12 \n\x06models\x18\x01 \x03(\x0b\x32\x10.digits.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"(\n\x0fGetModelRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\x05\"3\n\x10GetModelResponse\x12\x1f\n\x05model\x18\x01 \x01(\x0b\x32\x10.digits.v1.Model\"N\n\x12\x44\x65ployModelRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\x05\x12\r\n\x05\x63\x61use\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"6\n\x13\x44\x65ployModelResponse\x12\x1f\n\x05model\x18\x01 \x01(\x0b\x32\x10.digits.v1.Model\"\xba\x01\n\nDeployment\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x15\n\rmodel_version\x18\x02 \x01(\x05\x12+\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32\x1b.digits.v1.DeploymentAction\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10previous_version\x18\x06 \x01(\x05\"?\n\x16ListDeploymentsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x8c\x01\n\x17ListDeploymentsResponse\x12*\n\x0b\x64\x65ployments\x18\x01 \x03(\x0b\x32\x15.digits.v1.Deployment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12\x18\n\x10rollback_version\x18\x04 \x01(\x05\":\n\x12\x44\x65leteModelRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\x05\x12\r\n\x05\x63\x61use\x18\x02 \x01(\t\"\x15\n\x13\x44\x65leteModelResponse\"T\n\x12\x45xportModelRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\x05\x12\'\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x17.digits.v1.ExportFormat\"W\n\x0c\x45xportHeader\x12\x15\n\rmodel_version\x18\x01 \x01(\x05\x12\x11\n\tfile_name\x18\x02 \x01(\t\x12\r\n\x05\x62ytes\x18\x03 \x01(\x03\x12\x0e\n\x06sha256\x18\x04 \x01(\t\"Y\n\x13\x45xportModelResponse\x12)\n\x06header\x18\x01 \x01(\x0b\x32\x17.digits.v1.ExportHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part*\x97\x01\n\x10\x44\x65ploymentAction\x12!\n\x1d\x44\x45PLOYMENT_ACTION_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x44\x45PLOYMENT_ACTION_DEPLOYED\x10\x01\x12!\n\x1d\x44\x45PLOYMENT_ACTION_ROLLED_BACK\x10\x02\x12\x1d\n\x19\x44\x45PLOYMENT_ACTION_DELETED\x10\x03*\x97\x01\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45XPORT_FORMAT_KERAS\x10\x01\x12\x1d\n\x19\x45XPORT_FORMAT_SAVED_MODEL\x10\x02\x12\x18\n\x14\x45XPORT_FORMAT_TFLITE\x10\x03\x12\x16\n\x12\x45XPORT_FORMAT_ONNX\x10\x04\x32\xe4\x03\n\x0cModelService\x12I\n\nListModels\x12\x1c.digits.v1.ListModelsRequest\x1a\x1d.digits.v1.ListModelsResponse\x12\x43\n\x08GetModel\x12\x1a.digits.v1.GetModelRequest\x1a\x1b.digits.v1.GetModelResponse\x12L\n\x0b\x44\x65ployModel\x12\x1d.digits.v1.DeployModelRequest\x1a\x1e.digits.v1.DeployModelResponse\x12X\n\x0fListDeployments\x12!.digits.v1.ListDeploymentsRequest\x1a\".digits.v1.ListDeploymentsResponse\x12L\n\x0b\x44\x65leteModel\x12\x1d.digits.v1.DeleteModelRequest\x1a\x1e.digits.v1.DeleteModelResponse\x12N\n\x0b\x45xportModel\x12\x1d.digits.v1.ExportModelRequest\x1a\x1e.digits.v1.ExportModelResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,24 +38,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PROVENANCE_LIBRARIESENTRY']._loaded_options = None
   _globals['_PROVENANCE_LIBRARIESENTRY']._serialized_options = b'8\001'
-  _globals['_PROVENANCE']._serialized_start=149
-  _globals['_PROVENANCE']._serialized_end=581
-  _globals['_PROVENANCE_LIBRARIESENTRY']._serialized_start=509
-  _globals['_PROVENANCE_LIBRARIESENTRY']._serialized_end=557
-  _globals['_MODEL']._serialized_start=584
-  _globals['_MODEL']._serialized_end=884
-  _globals['_LISTMODELSREQUEST']._serialized_start=886
-  _globals['_LISTMODELSREQUEST']._serialized_end=944
-  _globals['_LISTMODELSRESPONSE']._serialized_start=946
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1045
-  _globals['_GETMODELREQUEST']._serialized_start=1047
-  _globals['_GETMODELREQUEST']._serialized_end=1087
-  _globals['_GETMODELRESPONSE']._serialized_start=1089
-  _globals['_GETMODELRESPONSE']._serialized_end=1140
-  _globals['_DEPLOYMODELREQUEST']._serialized_start=1142
-  _globals['_DEPLOYMODELREQUEST']._serialized_end=1185
-  _globals['_DEPLOYMODELRESPONSE']._serialized_start=1187
-  _globals['_DEPLOYMODELRESPONSE']._serialized_end=1241
-  _globals['_MODELSERVICE']._serialized_start=1244
-  _globals['_MODELSERVICE']._serialized_end=1480
+  _globals['_DEPLOYMENTACTION']._serialized_start=2123
+  _globals['_DEPLOYMENTACTION']._serialized_end=2274
+  _globals['_EXPORTFORMAT']._serialized_start=2277
+  _globals['_EXPORTFORMAT']._serialized_end=2428
+  _globals['_PROVENANCE']._serialized_start=171
+  _globals['_PROVENANCE']._serialized_end=642
+  _globals['_PROVENANCE_LIBRARIESENTRY']._serialized_start=570
+  _globals['_PROVENANCE_LIBRARIESENTRY']._serialized_end=618
+  _globals['_MODEL']._serialized_start=645
+  _globals['_MODEL']._serialized_end=982
+  _globals['_LISTMODELSREQUEST']._serialized_start=984
+  _globals['_LISTMODELSREQUEST']._serialized_end=1042
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1044
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1143
+  _globals['_GETMODELREQUEST']._serialized_start=1145
+  _globals['_GETMODELREQUEST']._serialized_end=1185
+  _globals['_GETMODELRESPONSE']._serialized_start=1187
+  _globals['_GETMODELRESPONSE']._serialized_end=1238
+  _globals['_DEPLOYMODELREQUEST']._serialized_start=1240
+  _globals['_DEPLOYMODELREQUEST']._serialized_end=1318
+  _globals['_DEPLOYMODELRESPONSE']._serialized_start=1320
+  _globals['_DEPLOYMODELRESPONSE']._serialized_end=1374
+  _globals['_DEPLOYMENT']._serialized_start=1377
+  _globals['_DEPLOYMENT']._serialized_end=1563
+  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_start=1565
+  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_end=1628
+  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_start=1631
+  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_end=1771
+  _globals['_DELETEMODELREQUEST']._serialized_start=1773
+  _globals['_DELETEMODELREQUEST']._serialized_end=1831
+  _globals['_DELETEMODELRESPONSE']._serialized_start=1833
+  _globals['_DELETEMODELRESPONSE']._serialized_end=1854
+  _globals['_EXPORTMODELREQUEST']._serialized_start=1856
+  _globals['_EXPORTMODELREQUEST']._serialized_end=1940
+  _globals['_EXPORTHEADER']._serialized_start=1942
+  _globals['_EXPORTHEADER']._serialized_end=2029
+  _globals['_EXPORTMODELRESPONSE']._serialized_start=2031
+  _globals['_EXPORTMODELRESPONSE']._serialized_end=2120
+  _globals['_MODELSERVICE']._serialized_start=2431
+  _globals['_MODELSERVICE']._serialized_end=2915
 # @@protoc_insertion_point(module_scope)

@@ -6,11 +6,13 @@ The model versions, and which of them answers."""
 from collections import abc as _abc
 from digits.v1 import dataset_pb2 as _dataset_pb2
 from digits.v1 import evaluation_pb2 as _evaluation_pb2
+from digits.v1 import gate_pb2 as _gate_pb2
 from digits.v1 import training_pb2 as _training_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -21,6 +23,66 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _DeploymentAction:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DeploymentActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DeploymentAction.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DEPLOYMENT_ACTION_UNSPECIFIED: _DeploymentAction.ValueType  # 0
+    """Never sent."""
+    DEPLOYMENT_ACTION_DEPLOYED: _DeploymentAction.ValueType  # 1
+    """It became the one that answers."""
+    DEPLOYMENT_ACTION_ROLLED_BACK: _DeploymentAction.ValueType  # 2
+    """It became the one that answers again: it was the one before."""
+    DEPLOYMENT_ACTION_DELETED: _DeploymentAction.ValueType  # 3
+    """It was deleted."""
+
+class DeploymentAction(_DeploymentAction, metaclass=_DeploymentActionEnumTypeWrapper):
+    """What happened to a version."""
+
+DEPLOYMENT_ACTION_UNSPECIFIED: DeploymentAction.ValueType  # 0
+"""Never sent."""
+DEPLOYMENT_ACTION_DEPLOYED: DeploymentAction.ValueType  # 1
+"""It became the one that answers."""
+DEPLOYMENT_ACTION_ROLLED_BACK: DeploymentAction.ValueType  # 2
+"""It became the one that answers again: it was the one before."""
+DEPLOYMENT_ACTION_DELETED: DeploymentAction.ValueType  # 3
+"""It was deleted."""
+Global___DeploymentAction: _TypeAlias = DeploymentAction  # noqa: Y015
+
+class _ExportFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ExportFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExportFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EXPORT_FORMAT_UNSPECIFIED: _ExportFormat.ValueType  # 0
+    """Not allowed."""
+    EXPORT_FORMAT_KERAS: _ExportFormat.ValueType  # 1
+    """One `.keras` file."""
+    EXPORT_FORMAT_SAVED_MODEL: _ExportFormat.ValueType  # 2
+    """A zip archive with TensorFlow's SavedModel in TensorFlow Serving's layout: `digits/1/…`."""
+    EXPORT_FORMAT_TFLITE: _ExportFormat.ValueType  # 3
+    """One `.tflite` file."""
+    EXPORT_FORMAT_ONNX: _ExportFormat.ValueType  # 4
+    """One `.onnx` file: the very artifact that serves."""
+
+class ExportFormat(_ExportFormat, metaclass=_ExportFormatEnumTypeWrapper):
+    """A form that other software reads."""
+
+EXPORT_FORMAT_UNSPECIFIED: ExportFormat.ValueType  # 0
+"""Not allowed."""
+EXPORT_FORMAT_KERAS: ExportFormat.ValueType  # 1
+"""One `.keras` file."""
+EXPORT_FORMAT_SAVED_MODEL: ExportFormat.ValueType  # 2
+"""A zip archive with TensorFlow's SavedModel in TensorFlow Serving's layout: `digits/1/…`."""
+EXPORT_FORMAT_TFLITE: ExportFormat.ValueType  # 3
+"""One `.tflite` file."""
+EXPORT_FORMAT_ONNX: ExportFormat.ValueType  # 4
+"""One `.onnx` file: the very artifact that serves."""
+Global___ExportFormat: _TypeAlias = ExportFormat  # noqa: Y015
 
 @_typing.final
 class Provenance(_message.Message):
@@ -59,6 +121,8 @@ class Provenance(_message.Message):
     VALIDATION_ACCURACY_FIELD_NUMBER: _builtins.int
     LIBRARIES_FIELD_NUMBER: _builtins.int
     COMMAND_FIELD_NUMBER: _builtins.int
+    BASE_VERSION_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
     training_id: _builtins.str
     """The run that made it. Empty for a version that was not trained on this server."""
     recipe: _builtins.str
@@ -71,6 +135,10 @@ class Provenance(_message.Message):
     """Accuracy on the validation images, in [0, 1]. Not set without them."""
     command: _builtins.str
     """The command that made a version which was not trained on this server. Empty otherwise."""
+    base_version: _builtins.int
+    """The version that its training went on from. 0 for one that began anew."""
+    samples: _builtins.int
+    """Number of people's own samples that it was trained on, those of its base included."""
     @_builtins.property
     def options(self) -> _training_pb2.TrainingOptions:
         """The options of the run, all set."""
@@ -105,10 +173,12 @@ class Provenance(_message.Message):
         validation_accuracy: _builtins.float | None = ...,
         libraries: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         command: _builtins.str = ...,
+        base_version: _builtins.int = ...,
+        samples: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_validation_accuracy", b"_validation_accuracy", "data_source", b"data_source", "options", b"options", "validation_accuracy", b"validation_accuracy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_validation_accuracy", b"_validation_accuracy", "command", b"command", "data_source", b"data_source", "libraries", b"libraries", "options", b"options", "recipe", b"recipe", "training_id", b"training_id", "training_images", b"training_images", "training_partitions", b"training_partitions", "validation_accuracy", b"validation_accuracy", "validation_images", b"validation_images", "validation_partitions", b"validation_partitions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_validation_accuracy", b"_validation_accuracy", "base_version", b"base_version", "command", b"command", "data_source", b"data_source", "libraries", b"libraries", "options", b"options", "recipe", b"recipe", "samples", b"samples", "training_id", b"training_id", "training_images", b"training_images", "training_partitions", b"training_partitions", "validation_accuracy", b"validation_accuracy", "validation_images", b"validation_images", "validation_partitions", b"validation_partitions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__validation_accuracy: _TypeAlias = _typing.Literal["validation_accuracy"]  # noqa: Y015
     _WhichOneofArgType__validation_accuracy: _TypeAlias = _typing.Literal["_validation_accuracy", b"_validation_accuracy"]  # noqa: Y015
@@ -132,6 +202,7 @@ class Model(_message.Message):
     PROVENANCE_FIELD_NUMBER: _builtins.int
     EVALUATION_FIELD_NUMBER: _builtins.int
     UNCERTAIN_BELOW_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
     model_version: _builtins.int
     """Its number, from 1."""
     is_deployed: _builtins.bool
@@ -160,6 +231,10 @@ class Model(_message.Message):
     def evaluation(self) -> _evaluation_pb2.Evaluation:
         """How it does on the test set of its own training."""
 
+    @_builtins.property
+    def gate(self) -> _gate_pb2.GateReport:
+        """How it did at the gate. Not set for a version that came with the software."""
+
     def __init__(
         self,
         *,
@@ -173,10 +248,11 @@ class Model(_message.Message):
         provenance: Global___Provenance | None = ...,
         evaluation: _evaluation_pb2.Evaluation | None = ...,
         uncertain_below: _builtins.float = ...,
+        gate: _gate_pb2.GateReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "evaluation", b"evaluation", "provenance", b"provenance"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "evaluation", b"evaluation", "gate", b"gate", "provenance", b"provenance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_bytes", b"artifact_bytes", "artifact_sha256", b"artifact_sha256", "create_time", b"create_time", "evaluation", b"evaluation", "is_deployed", b"is_deployed", "is_shipped", b"is_shipped", "model_version", b"model_version", "parameters", b"parameters", "provenance", b"provenance", "uncertain_below", b"uncertain_below"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_bytes", b"artifact_bytes", "artifact_sha256", b"artifact_sha256", "create_time", b"create_time", "evaluation", b"evaluation", "gate", b"gate", "is_deployed", b"is_deployed", "is_shipped", b"is_shipped", "model_version", b"model_version", "parameters", b"parameters", "provenance", b"provenance", "uncertain_below", b"uncertain_below"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -293,16 +369,26 @@ class DeployModelRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     model_version: _builtins.int
     """Its number. Required: 0 is INVALID_ARGUMENT."""
+    cause: _builtins.str
+    """Why, for the list of deployments: up to 200 characters. Empty: that it was asked for."""
+    request_id: _builtins.str
+    """Makes a repeated call safe: the same id, up to 64 characters, deploys once, and changes nothing if another version
+    was deployed since. Empty: each call deploys.
+    """
     def __init__(
         self,
         *,
         model_version: _builtins.int = ...,
+        cause: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_version", b"model_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "model_version", b"model_version", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -331,3 +417,242 @@ class DeployModelResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeployModelResponse: _TypeAlias = DeployModelResponse  # noqa: Y015
+
+@_typing.final
+class Deployment(_message.Message):
+    """An entry of the list of what was deployed, rolled back and deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    PREVIOUS_VERSION_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Its number, from 1."""
+    model_version: _builtins.int
+    """The version."""
+    action: Global___DeploymentAction.ValueType
+    """What happened to it."""
+    cause: _builtins.str
+    """Why, for a person."""
+    previous_version: _builtins.int
+    """The version that answered before. 0 when none did, and for a deletion."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        model_version: _builtins.int = ...,
+        action: Global___DeploymentAction.ValueType = ...,
+        cause: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        previous_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "cause", b"cause", "create_time", b"create_time", "model_version", b"model_version", "number", b"number", "previous_version", b"previous_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Deployment: _TypeAlias = Deployment  # noqa: Y015
+
+@_typing.final
+class ListDeploymentsRequest(_message.Message):
+    """Asks for the deployments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many at most: 1 to 100. 0: 20."""
+    page_token: _builtins.str
+    """The next_page_token of the page before. Empty: the first page."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDeploymentsRequest: _TypeAlias = ListDeploymentsRequest  # noqa: Y015
+
+@_typing.final
+class ListDeploymentsResponse(_message.Message):
+    """A page of deployments, newest first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEPLOYMENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
+    ROLLBACK_VERSION_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page. Empty after the last."""
+    total_size: _builtins.int
+    """Number of entries in all."""
+    rollback_version: _builtins.int
+    """The version that one click rolls back to: the one that answered before, if it can still be loaded. 0: none."""
+    @_builtins.property
+    def deployments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Deployment]:
+        """The deployments."""
+
+    def __init__(
+        self,
+        *,
+        deployments: _abc.Iterable[Global___Deployment] | None = ...,
+        next_page_token: _builtins.str = ...,
+        total_size: _builtins.int = ...,
+        rollback_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployments", b"deployments", "next_page_token", b"next_page_token", "rollback_version", b"rollback_version", "total_size", b"total_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDeploymentsResponse: _TypeAlias = ListDeploymentsResponse  # noqa: Y015
+
+@_typing.final
+class DeleteModelRequest(_message.Message):
+    """Asks to delete a version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    model_version: _builtins.int
+    """Its number. Required: 0 is INVALID_ARGUMENT."""
+    cause: _builtins.str
+    """Why, for the list of deployments: up to 200 characters. Empty: that it was asked for."""
+    def __init__(
+        self,
+        *,
+        model_version: _builtins.int = ...,
+        cause: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "model_version", b"model_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteModelRequest: _TypeAlias = DeleteModelRequest  # noqa: Y015
+
+@_typing.final
+class DeleteModelResponse(_message.Message):
+    """The version is deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteModelResponse: _TypeAlias = DeleteModelResponse  # noqa: Y015
+
+@_typing.final
+class ExportModelRequest(_message.Message):
+    """Asks for a version as files."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    model_version: _builtins.int
+    """Its number. 0: the deployed one."""
+    format: Global___ExportFormat.ValueType
+    """The form. Required."""
+    def __init__(
+        self,
+        *,
+        model_version: _builtins.int = ...,
+        format: Global___ExportFormat.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "model_version", b"model_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportModelRequest: _TypeAlias = ExportModelRequest  # noqa: Y015
+
+@_typing.final
+class ExportHeader(_message.Message):
+    """What an export is; the first message of its stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    FILE_NAME_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    model_version: _builtins.int
+    """The version."""
+    file_name: _builtins.str
+    """A good name for the file, such as `digits-3.keras`."""
+    bytes: _builtins.int
+    """Size of the whole file in bytes."""
+    sha256: _builtins.str
+    """SHA-256 of the whole file, in lower-case hexadecimal."""
+    def __init__(
+        self,
+        *,
+        model_version: _builtins.int = ...,
+        file_name: _builtins.str = ...,
+        bytes: _builtins.int = ...,
+        sha256: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "file_name", b"file_name", "model_version", b"model_version", "sha256", b"sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportHeader: _TypeAlias = ExportHeader  # noqa: Y015
+
+@_typing.final
+class ExportModelResponse(_message.Message):
+    """A part of an export."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    """The next bytes of the file, up to 64 KiB a message."""
+    @_builtins.property
+    def header(self) -> Global___ExportHeader:
+        """What the export is."""
+
+    def __init__(
+        self,
+        *,
+        header: Global___ExportHeader | None = ...,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "part", b"part"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "part", b"part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["header", "chunk"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___ExportModelResponse: _TypeAlias = ExportModelResponse  # noqa: Y015

@@ -50,6 +50,21 @@ class ModelServiceStub:
                 request_serializer=digits_dot_v1_dot_model__pb2.DeployModelRequest.SerializeToString,
                 response_deserializer=digits_dot_v1_dot_model__pb2.DeployModelResponse.FromString,
                 _registered_method=True)
+        self.ListDeployments = channel.unary_unary(
+                '/digits.v1.ModelService/ListDeployments',
+                request_serializer=digits_dot_v1_dot_model__pb2.ListDeploymentsRequest.SerializeToString,
+                response_deserializer=digits_dot_v1_dot_model__pb2.ListDeploymentsResponse.FromString,
+                _registered_method=True)
+        self.DeleteModel = channel.unary_unary(
+                '/digits.v1.ModelService/DeleteModel',
+                request_serializer=digits_dot_v1_dot_model__pb2.DeleteModelRequest.SerializeToString,
+                response_deserializer=digits_dot_v1_dot_model__pb2.DeleteModelResponse.FromString,
+                _registered_method=True)
+        self.ExportModel = channel.unary_stream(
+                '/digits.v1.ModelService/ExportModel',
+                request_serializer=digits_dot_v1_dot_model__pb2.ExportModelRequest.SerializeToString,
+                response_deserializer=digits_dot_v1_dot_model__pb2.ExportModelResponse.FromString,
+                _registered_method=True)
 
 
 class ModelServiceServicer:
@@ -79,6 +94,32 @@ class ModelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDeployments(self, request, context):
+        """What was deployed, rolled back and deleted, newest first. To roll back is to deploy the version before.
+        Errors: INVALID_ARGUMENT for a bad page_size or page_token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteModel(self, request, context):
+        """Deletes a version with its files and evaluations. Its number is never given again.
+
+        Errors: NOT_FOUND; FAILED_PRECONDITION when it is deployed, came with the software, or a run goes on from it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportModel(self, request, context):
+        """A version as files for other software, in chunks. A conversion takes some seconds the first time.
+
+        Errors: NOT_FOUND; INVALID_ARGUMENT without a format; FAILED_PRECONDITION when its files are damaged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -96,6 +137,21 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.DeployModel,
                     request_deserializer=digits_dot_v1_dot_model__pb2.DeployModelRequest.FromString,
                     response_serializer=digits_dot_v1_dot_model__pb2.DeployModelResponse.SerializeToString,
+            ),
+            'ListDeployments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeployments,
+                    request_deserializer=digits_dot_v1_dot_model__pb2.ListDeploymentsRequest.FromString,
+                    response_serializer=digits_dot_v1_dot_model__pb2.ListDeploymentsResponse.SerializeToString,
+            ),
+            'DeleteModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteModel,
+                    request_deserializer=digits_dot_v1_dot_model__pb2.DeleteModelRequest.FromString,
+                    response_serializer=digits_dot_v1_dot_model__pb2.DeleteModelResponse.SerializeToString,
+            ),
+            'ExportModel': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportModel,
+                    request_deserializer=digits_dot_v1_dot_model__pb2.ExportModelRequest.FromString,
+                    response_serializer=digits_dot_v1_dot_model__pb2.ExportModelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -180,6 +236,87 @@ class ModelService:
             '/digits.v1.ModelService/DeployModel',
             digits_dot_v1_dot_model__pb2.DeployModelRequest.SerializeToString,
             digits_dot_v1_dot_model__pb2.DeployModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeployments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/digits.v1.ModelService/ListDeployments',
+            digits_dot_v1_dot_model__pb2.ListDeploymentsRequest.SerializeToString,
+            digits_dot_v1_dot_model__pb2.ListDeploymentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/digits.v1.ModelService/DeleteModel',
+            digits_dot_v1_dot_model__pb2.DeleteModelRequest.SerializeToString,
+            digits_dot_v1_dot_model__pb2.DeleteModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/digits.v1.ModelService/ExportModel',
+            digits_dot_v1_dot_model__pb2.ExportModelRequest.SerializeToString,
+            digits_dot_v1_dot_model__pb2.ExportModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,20 @@ class ModelServiceStub:
 
     Errors: NOT_FOUND; FAILED_PRECONDITION when its files are damaged: the old version stays deployed then.
     """
+    ListDeployments: _grpc.UnaryUnaryMultiCallable[_model_pb2.ListDeploymentsRequest, _model_pb2.ListDeploymentsResponse]
+    """What was deployed, rolled back and deleted, newest first. To roll back is to deploy the version before.
+    Errors: INVALID_ARGUMENT for a bad page_size or page_token.
+    """
+    DeleteModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.DeleteModelRequest, _model_pb2.DeleteModelResponse]
+    """Deletes a version with its files and evaluations. Its number is never given again.
+
+    Errors: NOT_FOUND; FAILED_PRECONDITION when it is deployed, came with the software, or a run goes on from it.
+    """
+    ExportModel: _grpc.UnaryStreamMultiCallable[_model_pb2.ExportModelRequest, _model_pb2.ExportModelResponse]
+    """A version as files for other software, in chunks. A conversion takes some seconds the first time.
+
+    Errors: NOT_FOUND; INVALID_ARGUMENT without a format; FAILED_PRECONDITION when its files are damaged.
+    """
 
 @_typing.type_check_only
 class ModelServiceAsyncStub(ModelServiceStub):
@@ -56,6 +70,20 @@ class ModelServiceAsyncStub(ModelServiceStub):
     """Makes a version the one that answers. It is loaded and tried beside the old one, which answers until the switch.
 
     Errors: NOT_FOUND; FAILED_PRECONDITION when its files are damaged: the old version stays deployed then.
+    """
+    ListDeployments: _aio.UnaryUnaryMultiCallable[_model_pb2.ListDeploymentsRequest, _model_pb2.ListDeploymentsResponse]  # type: ignore[assignment]
+    """What was deployed, rolled back and deleted, newest first. To roll back is to deploy the version before.
+    Errors: INVALID_ARGUMENT for a bad page_size or page_token.
+    """
+    DeleteModel: _aio.UnaryUnaryMultiCallable[_model_pb2.DeleteModelRequest, _model_pb2.DeleteModelResponse]  # type: ignore[assignment]
+    """Deletes a version with its files and evaluations. Its number is never given again.
+
+    Errors: NOT_FOUND; FAILED_PRECONDITION when it is deployed, came with the software, or a run goes on from it.
+    """
+    ExportModel: _aio.UnaryStreamMultiCallable[_model_pb2.ExportModelRequest, _model_pb2.ExportModelResponse]  # type: ignore[assignment]
+    """A version as files for other software, in chunks. A conversion takes some seconds the first time.
+
+    Errors: NOT_FOUND; INVALID_ARGUMENT without a format; FAILED_PRECONDITION when its files are damaged.
     """
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -86,6 +114,38 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes a version the one that answers. It is loaded and tried beside the old one, which answers until the switch.
 
         Errors: NOT_FOUND; FAILED_PRECONDITION when its files are damaged: the old version stays deployed then.
+        """
+
+    @_abc_1.abstractmethod
+    def ListDeployments(
+        self,
+        request: _model_pb2.ListDeploymentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.ListDeploymentsResponse, _abc.Awaitable[_model_pb2.ListDeploymentsResponse]]:
+        """What was deployed, rolled back and deleted, newest first. To roll back is to deploy the version before.
+        Errors: INVALID_ARGUMENT for a bad page_size or page_token.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteModel(
+        self,
+        request: _model_pb2.DeleteModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.DeleteModelResponse, _abc.Awaitable[_model_pb2.DeleteModelResponse]]:
+        """Deletes a version with its files and evaluations. Its number is never given again.
+
+        Errors: NOT_FOUND; FAILED_PRECONDITION when it is deployed, came with the software, or a run goes on from it.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportModel(
+        self,
+        request: _model_pb2.ExportModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_model_pb2.ExportModelResponse], _abc.AsyncIterator[_model_pb2.ExportModelResponse]]:
+        """A version as files for other software, in chunks. A conversion takes some seconds the first time.
+
+        Errors: NOT_FOUND; INVALID_ARGUMENT without a format; FAILED_PRECONDITION when its files are damaged.
         """
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

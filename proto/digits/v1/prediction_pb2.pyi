@@ -572,3 +572,146 @@ class ReadNumberResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReadNumberResponse: _TypeAlias = ReadNumberResponse  # noqa: Y015
+
+@_typing.final
+class ExplainPredictionRequest(_message.Message):
+    """Asks what a prediction rests on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_FIELD_NUMBER: _builtins.int
+    PREPROCESSING_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    DIGIT_FIELD_NUMBER: _builtins.int
+    NEIGHBOURS_FIELD_NUMBER: _builtins.int
+    preprocessing: Global___Preprocessing.ValueType
+    """How the image becomes the model's input. Unset: see PREPROCESSING_UNSPECIFIED."""
+    model_version: _builtins.int
+    """The version to ask. 0: the deployed one."""
+    digit: _builtins.int
+    """The digit whose probability is explained, 0 to 9. Not set: the one that is read."""
+    neighbours: _builtins.int
+    """How many of the training digits that are most alike: 0 to 20. Not set: 5."""
+    @_builtins.property
+    def image(self) -> Global___Image:
+        """The image. Required."""
+
+    def __init__(
+        self,
+        *,
+        image: Global___Image | None = ...,
+        preprocessing: Global___Preprocessing.ValueType = ...,
+        model_version: _builtins.int = ...,
+        digit: _builtins.int | None = ...,
+        neighbours: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_digit", b"_digit", "_neighbours", b"_neighbours", "digit", b"digit", "image", b"image", "neighbours", b"neighbours"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_digit", b"_digit", "_neighbours", b"_neighbours", "digit", b"digit", "image", b"image", "model_version", b"model_version", "neighbours", b"neighbours", "preprocessing", b"preprocessing"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__digit: _TypeAlias = _typing.Literal["digit"]  # noqa: Y015
+    _WhichOneofArgType__digit: _TypeAlias = _typing.Literal["_digit", b"_digit"]  # noqa: Y015
+    _WhichOneofReturnType__neighbours: _TypeAlias = _typing.Literal["neighbours"]  # noqa: Y015
+    _WhichOneofArgType__neighbours: _TypeAlias = _typing.Literal["_neighbours", b"_neighbours"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__digit) -> _WhichOneofReturnType__digit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__neighbours) -> _WhichOneofReturnType__neighbours | None: ...
+
+Global___ExplainPredictionRequest: _TypeAlias = ExplainPredictionRequest  # noqa: Y015
+
+@_typing.final
+class Neighbour(_message.Message):
+    """A digit that a version was trained on, or could have been."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    PIXELS_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    DISTANCE_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Its place among the training digits on this machine, from 0."""
+    pixels: _builtins.bytes
+    """The image: 784 bytes, 28x28 row by row, 0 = background."""
+    label: _builtins.int
+    """The digit that it is labelled with, 0 to 9."""
+    distance: _builtins.float
+    """How far it is in the version's own features: 1 less the cosine of the angle between them, in [0, 2]; 0 is alike."""
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        pixels: _builtins.bytes = ...,
+        label: _builtins.int = ...,
+        distance: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["distance", b"distance", "index", b"index", "label", b"label", "pixels", b"pixels"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Neighbour: _TypeAlias = Neighbour  # noqa: Y015
+
+@_typing.final
+class ExplainPredictionResponse(_message.Message):
+    """What a prediction rests on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREDICTION_FIELD_NUMBER: _builtins.int
+    DIGIT_FIELD_NUMBER: _builtins.int
+    OCCLUSION_FIELD_NUMBER: _builtins.int
+    PATCH_SIZE_FIELD_NUMBER: _builtins.int
+    NEIGHBOURS_FIELD_NUMBER: _builtins.int
+    NEIGHBOURS_MISSING_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    TIMINGS_FIELD_NUMBER: _builtins.int
+    digit: _builtins.int
+    """The digit that is explained."""
+    patch_size: _builtins.int
+    """The side of the square that was covered, in pixels."""
+    neighbours_missing: _builtins.str
+    """Why there are no neighbours, for a person. Empty when there are."""
+    model_version: _builtins.int
+    """The version that answered."""
+    @_builtins.property
+    def prediction(self) -> Global___Prediction:
+        """What the version reads."""
+
+    @_builtins.property
+    def occlusion(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """784 values, 28x28 row by row: by how much the probability of `digit` falls, in [-1, 1], when the ink around the
+        pixel is covered. Positive: the digit rests on it. Negative: it speaks against the digit.
+        """
+
+    @_builtins.property
+    def neighbours(self) -> _containers.RepeatedCompositeFieldContainer[Global___Neighbour]:
+        """The training digits that are most alike, the nearest first. Empty while they are being prepared, when there are none
+        on this machine, and on a replica: `neighbours_missing` tells why.
+        """
+
+    @_builtins.property
+    def timings(self) -> Global___Timings:
+        """How long it took."""
+
+    def __init__(
+        self,
+        *,
+        prediction: Global___Prediction | None = ...,
+        digit: _builtins.int = ...,
+        occlusion: _abc.Iterable[_builtins.float] | None = ...,
+        patch_size: _builtins.int = ...,
+        neighbours: _abc.Iterable[Global___Neighbour] | None = ...,
+        neighbours_missing: _builtins.str = ...,
+        model_version: _builtins.int = ...,
+        timings: Global___Timings | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["prediction", b"prediction", "timings", b"timings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digit", b"digit", "model_version", b"model_version", "neighbours", b"neighbours", "neighbours_missing", b"neighbours_missing", "occlusion", b"occlusion", "patch_size", b"patch_size", "prediction", b"prediction", "timings", b"timings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainPredictionResponse: _TypeAlias = ExplainPredictionResponse  # noqa: Y015

@@ -55,6 +55,11 @@ class PredictionServiceStub:
                 request_serializer=digits_dot_v1_dot_prediction__pb2.ReadNumberRequest.SerializeToString,
                 response_deserializer=digits_dot_v1_dot_prediction__pb2.ReadNumberResponse.FromString,
                 _registered_method=True)
+        self.ExplainPrediction = channel.unary_unary(
+                '/digits.v1.PredictionService/ExplainPrediction',
+                request_serializer=digits_dot_v1_dot_prediction__pb2.ExplainPredictionRequest.SerializeToString,
+                response_deserializer=digits_dot_v1_dot_prediction__pb2.ExplainPredictionResponse.FromString,
+                _registered_method=True)
 
 
 class PredictionServiceServicer:
@@ -105,6 +110,16 @@ class PredictionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainPrediction(self, request, context):
+        """Shows what a prediction rests on: which parts of the image carry it, and which training digits the version finds
+        most alike.
+
+        Errors: those of Predict.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PredictionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -127,6 +142,11 @@ def add_PredictionServiceServicer_to_server(servicer, server):
                     servicer.ReadNumber,
                     request_deserializer=digits_dot_v1_dot_prediction__pb2.ReadNumberRequest.FromString,
                     response_serializer=digits_dot_v1_dot_prediction__pb2.ReadNumberResponse.SerializeToString,
+            ),
+            'ExplainPrediction': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainPrediction,
+                    request_deserializer=digits_dot_v1_dot_prediction__pb2.ExplainPredictionRequest.FromString,
+                    response_serializer=digits_dot_v1_dot_prediction__pb2.ExplainPredictionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -238,6 +258,33 @@ class PredictionService:
             '/digits.v1.PredictionService/ReadNumber',
             digits_dot_v1_dot_prediction__pb2.ReadNumberRequest.SerializeToString,
             digits_dot_v1_dot_prediction__pb2.ReadNumberResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainPrediction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/digits.v1.PredictionService/ExplainPrediction',
+            digits_dot_v1_dot_prediction__pb2.ExplainPredictionRequest.SerializeToString,
+            digits_dot_v1_dot_prediction__pb2.ExplainPredictionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -61,6 +61,12 @@ class PredictionServiceStub:
 
     Errors: those of Predict.
     """
+    ExplainPrediction: _grpc.UnaryUnaryMultiCallable[_prediction_pb2.ExplainPredictionRequest, _prediction_pb2.ExplainPredictionResponse]
+    """Shows what a prediction rests on: which parts of the image carry it, and which training digits the version finds
+    most alike.
+
+    Errors: those of Predict.
+    """
 
 @_typing.type_check_only
 class PredictionServiceAsyncStub(PredictionServiceStub):
@@ -92,6 +98,12 @@ class PredictionServiceAsyncStub(PredictionServiceStub):
     ReadNumber: _aio.UnaryUnaryMultiCallable[_prediction_pb2.ReadNumberRequest, _prediction_pb2.ReadNumberResponse]  # type: ignore[assignment]
     """Reads every digit in one image: a number, or several lines of numbers. Strokes that belong together are joined,
     digits that touch are parted. Dots, commas and dashes are passed over.
+
+    Errors: those of Predict.
+    """
+    ExplainPrediction: _aio.UnaryUnaryMultiCallable[_prediction_pb2.ExplainPredictionRequest, _prediction_pb2.ExplainPredictionResponse]  # type: ignore[assignment]
+    """Shows what a prediction rests on: which parts of the image carry it, and which training digits the version finds
+    most alike.
 
     Errors: those of Predict.
     """
@@ -147,6 +159,18 @@ class PredictionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_prediction_pb2.ReadNumberResponse, _abc.Awaitable[_prediction_pb2.ReadNumberResponse]]:
         """Reads every digit in one image: a number, or several lines of numbers. Strokes that belong together are joined,
         digits that touch are parted. Dots, commas and dashes are passed over.
+
+        Errors: those of Predict.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainPrediction(
+        self,
+        request: _prediction_pb2.ExplainPredictionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_prediction_pb2.ExplainPredictionResponse, _abc.Awaitable[_prediction_pb2.ExplainPredictionResponse]]:
+        """Shows what a prediction rests on: which parts of the image carry it, and which training digits the version finds
+        most alike.
 
         Errors: those of Predict.
         """

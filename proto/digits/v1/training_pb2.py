@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from digits.v1 import dataset_pb2 as digits_dot_v1_dot_dataset__pb2
+from digits.v1 import gate_pb2 as digits_dot_v1_dot_gate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x64igits/v1/training.proto\x12\tdigits.v1\x1a\x17\x64igits/v1/dataset.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\x02\n\x0fTrainingOptions\x12-\n\x0c\x61rchitecture\x18\x01 \x01(\x0e\x32\x17.digits.v1.Architecture\x12)\n\nactivation\x18\x02 \x01(\x0e\x32\x15.digits.v1.Activation\x12\'\n\toptimizer\x18\x03 \x01(\x0e\x32\x14.digits.v1.Optimizer\x12\x1a\n\rlearning_rate\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x06\x65pochs\x18\x05 \x01(\x05H\x01\x88\x01\x01\x12\x17\n\nbatch_size\x18\x06 \x01(\x05H\x02\x88\x01\x01\x12-\n\x0c\x61ugmentation\x18\x07 \x01(\x0e\x32\x17.digits.v1.Augmentation\x12\x11\n\x04seed\x18\x08 \x01(\x03H\x03\x88\x01\x01\x42\x10\n\x0e_learning_rateB\t\n\x07_epochsB\r\n\x0b_batch_sizeB\x07\n\x05_seed\"7\n\x0bOptionRange\x12\x0e\n\x06option\x18\x01 \x01(\t\x12\x0b\n\x03min\x18\x02 \x01(\x01\x12\x0b\n\x03max\x18\x03 \x01(\x01\"\x7f\n\x06Recipe\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12,\n\x08\x64\x65\x66\x61ults\x18\x04 \x01(\x0b\x32\x1a.digits.v1.TrainingOptions\x12\x15\n\ruses_all_data\x18\x05 \x01(\x08\"\xe3\x02\n\x10TrainingProgress\x12\'\n\x05phase\x18\x01 \x01(\x0e\x32\x18.digits.v1.TrainingPhase\x12\r\n\x05\x65poch\x18\x02 \x01(\x05\x12\x0e\n\x06\x65pochs\x18\x03 \x01(\x05\x12\r\n\x05\x62\x61tch\x18\x04 \x01(\x05\x12\x19\n\x11\x62\x61tches_per_epoch\x18\x05 \x01(\x05\x12\x0c\n\x04loss\x18\x06 \x01(\x01\x12\x10\n\x08\x61\x63\x63uracy\x18\x07 \x01(\x01\x12\x1c\n\x0fvalidation_loss\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12 \n\x13validation_accuracy\x18\t \x01(\x01H\x01\x88\x01\x01\x12\x11\n\telapsed_s\x18\n \x01(\x01\x12\x18\n\x0bremaining_s\x18\x0b \x01(\x01H\x02\x88\x01\x01\x12\x14\n\x0cimages_per_s\x18\x0c \x01(\x01\x42\x12\n\x10_validation_lossB\x16\n\x14_validation_accuracyB\x0e\n\x0c_remaining_s\"\xbd\x01\n\x0c\x45pochMetrics\x12\r\n\x05\x65poch\x18\x01 \x01(\x05\x12\x0c\n\x04loss\x18\x02 \x01(\x01\x12\x10\n\x08\x61\x63\x63uracy\x18\x03 \x01(\x01\x12\x1c\n\x0fvalidation_loss\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12 \n\x13validation_accuracy\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\nduration_s\x18\x06 \x01(\x01\x42\x12\n\x10_validation_lossB\x16\n\x14_validation_accuracy\"\x9b\x05\n\x08Training\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\x12\x0e\n\x06recipe\x18\x02 \x01(\t\x12+\n\x07options\x18\x03 \x01(\x0b\x32\x1a.digits.v1.TrainingOptions\x12\'\n\x05state\x18\x04 \x01(\x0e\x32\x18.digits.v1.TrainingState\x12\x16\n\x0equeue_position\x18\x05 \x01(\x05\x12\x18\n\x10\x64\x65ploy_when_done\x18\x06 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x08progress\x18\n \x01(\x0b\x32\x1b.digits.v1.TrainingProgress\x12(\n\x07history\x18\x0b \x03(\x0b\x32\x17.digits.v1.EpochMetrics\x12\x15\n\rmodel_version\x18\x0c \x01(\x05\x12\x16\n\x0e\x66\x61ilure_reason\x18\r \x01(\t\x12*\n\x0b\x64\x61ta_source\x18\x0e \x01(\x0b\x32\x15.digits.v1.DataSource\x12\x15\n\rstopped_early\x18\x0f \x01(\x08\x12\x0f\n\x07resumes\x18\x10 \x01(\x05\x12\x0e\n\x06\x64\x65vice\x18\x11 \x01(\t\x12\x35\n\tlibraries\x18\x12 \x03(\x0b\x32\".digits.v1.Training.LibrariesEntry\x1a\x30\n\x0eLibrariesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\";\n\x12ListRecipesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\xc4\x01\n\x13ListRecipesResponse\x12\"\n\x07recipes\x18\x01 \x03(\x0b\x32\x11.digits.v1.Recipe\x12-\n\roption_ranges\x18\x02 \x03(\x0b\x32\x16.digits.v1.OptionRange\x12*\n\x0b\x64\x61ta_source\x18\x03 \x01(\x0b\x32\x15.digits.v1.DataSource\x12\x15\n\rdata_progress\x18\x04 \x01(\t\x12\x17\n\x0fnext_page_token\x18\x05 \x01(\t\"\x81\x01\n\x14StartTrainingRequest\x12\x0e\n\x06recipe\x18\x01 \x01(\t\x12+\n\x07options\x18\x02 \x01(\x0b\x32\x1a.digits.v1.TrainingOptions\x12\x18\n\x10\x64\x65ploy_when_done\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\">\n\x15StartTrainingResponse\x12%\n\x08training\x18\x01 \x01(\x0b\x32\x13.digits.v1.Training\")\n\x12GetTrainingRequest\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\"<\n\x13GetTrainingResponse\x12%\n\x08training\x18\x01 \x01(\x0b\x32\x13.digits.v1.Training\"=\n\x14ListTrainingsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"l\n\x15ListTrainingsResponse\x12&\n\ttrainings\x18\x01 \x03(\x0b\x32\x13.digits.v1.Training\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"+\n\x14WatchTrainingRequest\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\">\n\x15WatchTrainingResponse\x12%\n\x08training\x18\x01 \x01(\x0b\x32\x13.digits.v1.Training\"*\n\x13StopTrainingRequest\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\"=\n\x14StopTrainingResponse\x12%\n\x08training\x18\x01 \x01(\x0b\x32\x13.digits.v1.Training\",\n\x15\x43\x61ncelTrainingRequest\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\"?\n\x16\x43\x61ncelTrainingResponse\x12%\n\x08training\x18\x01 \x01(\x0b\x32\x13.digits.v1.Training*X\n\x0c\x41rchitecture\x12\x1c\n\x18\x41RCHITECTURE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x41RCHITECTURE_MLP\x10\x01\x12\x14\n\x10\x41RCHITECTURE_CNN\x10\x02*U\n\nActivation\x12\x1a\n\x16\x41\x43TIVATION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41\x43TIVATION_RELU\x10\x01\x12\x16\n\x12\x41\x43TIVATION_SIGMOID\x10\x02*d\n\tOptimizer\x12\x19\n\x15OPTIMIZER_UNSPECIFIED\x10\x00\x12\x12\n\x0eOPTIMIZER_ADAM\x10\x01\x12\x11\n\rOPTIMIZER_SGD\x10\x02\x12\x15\n\x11OPTIMIZER_ADAGRAD\x10\x03*^\n\x0c\x41ugmentation\x12\x1c\n\x18\x41UGMENTATION_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41UGMENTATION_NONE\x10\x01\x12\x19\n\x15\x41UGMENTATION_STANDARD\x10\x02*\xbd\x01\n\rTrainingState\x12\x1e\n\x1aTRAINING_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15TRAINING_STATE_QUEUED\x10\x01\x12\x1a\n\x16TRAINING_STATE_RUNNING\x10\x02\x12\x1c\n\x18TRAINING_STATE_SUCCEEDED\x10\x03\x12\x19\n\x15TRAINING_STATE_FAILED\x10\x04\x12\x1c\n\x18TRAINING_STATE_CANCELLED\x10\x05*\x88\x01\n\rTrainingPhase\x12\x1e\n\x1aTRAINING_PHASE_UNSPECIFIED\x10\x00\x12\x1b\n\x17TRAINING_PHASE_STARTING\x10\x01\x12\x1b\n\x17TRAINING_PHASE_TRAINING\x10\x02\x12\x1d\n\x19TRAINING_PHASE_EVALUATING\x10\x03\x32\xd3\x04\n\x0fTrainingService\x12L\n\x0bListRecipes\x12\x1d.digits.v1.ListRecipesRequest\x1a\x1e.digits.v1.ListRecipesResponse\x12R\n\rStartTraining\x12\x1f.digits.v1.StartTrainingRequest\x1a .digits.v1.StartTrainingResponse\x12L\n\x0bGetTraining\x12\x1d.digits.v1.GetTrainingRequest\x1a\x1e.digits.v1.GetTrainingResponse\x12R\n\rListTrainings\x12\x1f.digits.v1.ListTrainingsRequest\x1a .digits.v1.ListTrainingsResponse\x12T\n\rWatchTraining\x12\x1f.digits.v1.WatchTrainingRequest\x1a .digits.v1.WatchTrainingResponse0\x01\x12O\n\x0cStopTraining\x12\x1e.digits.v1.StopTrainingRequest\x1a\x1f.digits.v1.StopTrainingResponse\x12U\n\x0e\x43\x61ncelTraining\x12 .digits.v1.CancelTrainingRequest\x1a!.digits.v1.CancelTrainingResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x64igits/v1/training.proto\x12\tdigits.v1\x1a\x17\x64igits/v1/dataset.proto\x1a\x14\x64igits/v1/gate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\x02\n\x0fTrainingOptions\x12-\n\x0c\x61rchitecture\x18\x01 \x01(\x0e\x32\x17.digits.v1.Architecture\x12)\n\nactivation\x18\x02 \x01(\x0e\x32\x15.digits.v1.Activation\x12\'\n\toptimizer\x18\x03 \x01(\x0e\x32\x14.digits.v1.Optimizer\x12\x1a\n\rlearning_rate\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x06\x65pochs\x18\x05 \x01(\x05H\x01\x88\x01\x01\x12\x17\n\nbatch_size\x18\x06 \x01(\x05H\x02\x88\x01\x01\x12-\n\x0c\x61ugmentation\x18\x07 \x01(\x0e\x32\x17.digits.v1.Augmentation\x12\x11\n\x04seed\x18\x08 \x01(\x03H\x03\x88\x01\x01\x42\x10\n\x0e_learning_rateB\t\n\x07_epochsB\r\n\x0b_batch_sizeB\x07\n\x05_seed\"7\n\x0bOptionRange\x12\x0e\n\x06option\x18\x01 \x01(\t\x12\x0b\n\x03min\x18\x02 \x01(\x01\x12\x0b\n\x03max\x18\x03 \x01(\x01\"\x95\x01\n\x06Recipe\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12,\n\x08\x64\x65\x66\x61ults\x18\x04 \x01(\x0b\x32\x1a.digits.v1.TrainingOptions\x12\x15\n\ruses_all_data\x18\x05 \x01(\x08\x12\x14\n\x0cuses_samples\x18\x06 \x01(\x08\"\xe3\x02\n\x10TrainingProgress\x12\'\n\x05phase\x18\x01 \x01(\x0e\x32\x18.digits.v1.TrainingPhase\x12\r\n\x05\x65poch\x18\x02 \x01(\x05\x12\x0e\n\x06\x65pochs\x18\x03 \x01(\x05\x12\r\n\x05\x62\x61tch\x18\x04 \x01(\x05\x12\x19\n\x11\x62\x61tches_per_epoch\x18\x05 \x01(\x05\x12\x0c\n\x04loss\x18\x06 \x01(\x01\x12\x10\n\x08\x61\x63\x63uracy\x18\x07 \x01(\x01\x12\x1c\n\x0fvalidation_loss\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12 \n\x13validation_accuracy\x18\t \x01(\x01H\x01\x88\x01\x01\x12\x11\n\telapsed_s\x18\n \x01(\x01\x12\x18\n\x0bremaining_s\x18\x0b \x01(\x01H\x02\x88\x01\x01\x12\x14\n\x0cimages_per_s\x18\x0c \x01(\x01\x42\x12\n\x10_validation_lossB\x16\n\x14_validation_accuracyB\x0e\n\x0c_remaining_s\"\xbd\x01\n\x0c\x45pochMetrics\x12\r\n\x05\x65poch\x18\x01 \x01(\x05\x12\x0c\n\x04loss\x18\x02 \x01(\x01\x12\x10\n\x08\x61\x63\x63uracy\x18\x03 \x01(\x01\x12\x1c\n\x0fvalidation_loss\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12 \n\x13validation_accuracy\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\nduration_s\x18\x06 \x01(\x01\x42\x12\n\x10_validation_lossB\x16\n\x14_validation_accuracy\"\xe7\x05\n\x08Training\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\x12\x0e\n\x06recipe\x18\x02 \x01(\t\x12+\n\x07options\x18\x03 \x01(\x0b\x32\x1a.digits.v1.TrainingOptions\x12\'\n\x05state\x18\x04 \x01(\x0e\x32\x18.digits.v1.TrainingState\x12\x16\n\x0equeue_position\x18\x05 \x01(\x05\x12\x18\n\x10\x64\x65ploy_when_done\x18\x06 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x08progress\x18\n \x01(\x0b\x32\x1b.digits.v1.TrainingProgress\x12(\n\x07history\x18\x0b \x03(\x0b\x32\x17.digits.v1.EpochMetrics\x12\x15\n\rmodel_version\x18\x0c \x01(\x05\x12\x16\n\x0e\x66\x61ilure_reason\x18\r \x01(\t\x12*\n\x0b\x64\x61ta_source\x18\x0e \x01(\x0b\x32\x15.digits.v1.DataSource\x12\x15\n\rstopped_early\x18\x0f \x01(\x08\x12\x0f\n\x07resumes\x18\x10 \x01(\x05\x12\x0e\n\x06\x64\x65vice\x18\x11 \x01(\t\x12\x35\n\tlibraries\x18\x12 \x03(\x0b\x32\".digits.v1.Training.LibrariesEntry\x12\x14\n\x0c\x62\x61se_version\x18\x13 \x01(\x05\x12\x0f\n\x07samples\x18\x14 \x01(\x05\x12#\n\x04gate\x18\x15 \x01(\x0b\x32\x15.digits.v1.GateReport\x1a\x30\n\x0eLibrariesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\";\n\x12ListRecipesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\xc4\x01\n\x13ListRecipesResponse\x12\"\n\x07recipes\x18\x01 \x03(\x0b\x32\x11.digits.v1.Recipe\x12-\n\roption_ranges\x18\x02 \x03(\x0b\x32\x16.digits.v1.OptionRange\x12*\n\x0b\x64\x61ta_source\x18\x03 \x01(\x0b\x32\x15.digits.v1.DataSource\x12\x15\n\rdata_progress\x18\x04 \x01(\t\x12\x17\n\x0fnext_page_token\x18\x05 \x01(\t\"\x97\x01\n\x14StartTrainingRequest\x12\x0e\n\x06recipe\x18\x01 \x01(\t\x12+\n\x07options\x18\x02 \x01(\x0b\x32\x1a.digits.v1.TrainingOptions\x12\x18\n\x10\x64\x65ploy_when_done\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x14\n\x0c\x62\x61se_version\x18\x05 \x01(\x05\">\n\x15StartTrainingResponse\x12%\n\x08training\x18\x01 \x01(\x0b\x32\x13.digits.v1.Training\")\n\x12GetTrainingRequest\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\"<\n\x13GetTrainingResponse\x12%\n\x08training\x18\x01 \x01(\x0b\x32\x13.digits.v1.Training\"=\n\x14ListTrainingsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"l\n\x15ListTrainingsResponse\x12&\n\ttrainings\x18\x01 \x03(\x0b\x32\x13.digits.v1.Training\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"+\n\x14WatchTrainingRequest\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\">\n\x15WatchTrainingResponse\x12%\n\x08training\x18\x01 \x01(\x0b\x32\x13.digits.v1.Training\"*\n\x13StopTrainingRequest\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\"=\n\x14StopTrainingResponse\x12%\n\x08training\x18\x01 \x01(\x0b\x32\x13.digits.v1.Training\",\n\x15\x43\x61ncelTrainingRequest\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\"?\n\x16\x43\x61ncelTrainingResponse\x12%\n\x08training\x18\x01 \x01(\x0b\x32\x13.digits.v1.Training*X\n\x0c\x41rchitecture\x12\x1c\n\x18\x41RCHITECTURE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x41RCHITECTURE_MLP\x10\x01\x12\x14\n\x10\x41RCHITECTURE_CNN\x10\x02*U\n\nActivation\x12\x1a\n\x16\x41\x43TIVATION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41\x43TIVATION_RELU\x10\x01\x12\x16\n\x12\x41\x43TIVATION_SIGMOID\x10\x02*d\n\tOptimizer\x12\x19\n\x15OPTIMIZER_UNSPECIFIED\x10\x00\x12\x12\n\x0eOPTIMIZER_ADAM\x10\x01\x12\x11\n\rOPTIMIZER_SGD\x10\x02\x12\x15\n\x11OPTIMIZER_ADAGRAD\x10\x03*^\n\x0c\x41ugmentation\x12\x1c\n\x18\x41UGMENTATION_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41UGMENTATION_NONE\x10\x01\x12\x19\n\x15\x41UGMENTATION_STANDARD\x10\x02*\xbd\x01\n\rTrainingState\x12\x1e\n\x1aTRAINING_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15TRAINING_STATE_QUEUED\x10\x01\x12\x1a\n\x16TRAINING_STATE_RUNNING\x10\x02\x12\x1c\n\x18TRAINING_STATE_SUCCEEDED\x10\x03\x12\x19\n\x15TRAINING_STATE_FAILED\x10\x04\x12\x1c\n\x18TRAINING_STATE_CANCELLED\x10\x05*\x88\x01\n\rTrainingPhase\x12\x1e\n\x1aTRAINING_PHASE_UNSPECIFIED\x10\x00\x12\x1b\n\x17TRAINING_PHASE_STARTING\x10\x01\x12\x1b\n\x17TRAINING_PHASE_TRAINING\x10\x02\x12\x1d\n\x19TRAINING_PHASE_EVALUATING\x10\x03\x32\xd3\x04\n\x0fTrainingService\x12L\n\x0bListRecipes\x12\x1d.digits.v1.ListRecipesRequest\x1a\x1e.digits.v1.ListRecipesResponse\x12R\n\rStartTraining\x12\x1f.digits.v1.StartTrainingRequest\x1a .digits.v1.StartTrainingResponse\x12L\n\x0bGetTraining\x12\x1d.digits.v1.GetTrainingRequest\x1a\x1e.digits.v1.GetTrainingResponse\x12R\n\rListTrainings\x12\x1f.digits.v1.ListTrainingsRequest\x1a .digits.v1.ListTrainingsResponse\x12T\n\rWatchTraining\x12\x1f.digits.v1.WatchTrainingRequest\x1a .digits.v1.WatchTrainingResponse0\x01\x12O\n\x0cStopTraining\x12\x1e.digits.v1.StopTrainingRequest\x1a\x1f.digits.v1.StopTrainingResponse\x12U\n\x0e\x43\x61ncelTraining\x12 .digits.v1.CancelTrainingRequest\x1a!.digits.v1.CancelTrainingResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,60 +36,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TRAINING_LIBRARIESENTRY']._loaded_options = None
   _globals['_TRAINING_LIBRARIESENTRY']._serialized_options = b'8\001'
-  _globals['_ARCHITECTURE']._serialized_start=2908
-  _globals['_ARCHITECTURE']._serialized_end=2996
-  _globals['_ACTIVATION']._serialized_start=2998
-  _globals['_ACTIVATION']._serialized_end=3083
-  _globals['_OPTIMIZER']._serialized_start=3085
-  _globals['_OPTIMIZER']._serialized_end=3185
-  _globals['_AUGMENTATION']._serialized_start=3187
-  _globals['_AUGMENTATION']._serialized_end=3281
-  _globals['_TRAININGSTATE']._serialized_start=3284
-  _globals['_TRAININGSTATE']._serialized_end=3473
-  _globals['_TRAININGPHASE']._serialized_start=3476
-  _globals['_TRAININGPHASE']._serialized_end=3612
-  _globals['_TRAININGOPTIONS']._serialized_start=98
-  _globals['_TRAININGOPTIONS']._serialized_end=439
-  _globals['_OPTIONRANGE']._serialized_start=441
-  _globals['_OPTIONRANGE']._serialized_end=496
-  _globals['_RECIPE']._serialized_start=498
-  _globals['_RECIPE']._serialized_end=625
-  _globals['_TRAININGPROGRESS']._serialized_start=628
-  _globals['_TRAININGPROGRESS']._serialized_end=983
-  _globals['_EPOCHMETRICS']._serialized_start=986
-  _globals['_EPOCHMETRICS']._serialized_end=1175
-  _globals['_TRAINING']._serialized_start=1178
-  _globals['_TRAINING']._serialized_end=1845
-  _globals['_TRAINING_LIBRARIESENTRY']._serialized_start=1797
-  _globals['_TRAINING_LIBRARIESENTRY']._serialized_end=1845
-  _globals['_LISTRECIPESREQUEST']._serialized_start=1847
-  _globals['_LISTRECIPESREQUEST']._serialized_end=1906
-  _globals['_LISTRECIPESRESPONSE']._serialized_start=1909
-  _globals['_LISTRECIPESRESPONSE']._serialized_end=2105
-  _globals['_STARTTRAININGREQUEST']._serialized_start=2108
-  _globals['_STARTTRAININGREQUEST']._serialized_end=2237
-  _globals['_STARTTRAININGRESPONSE']._serialized_start=2239
-  _globals['_STARTTRAININGRESPONSE']._serialized_end=2301
-  _globals['_GETTRAININGREQUEST']._serialized_start=2303
-  _globals['_GETTRAININGREQUEST']._serialized_end=2344
-  _globals['_GETTRAININGRESPONSE']._serialized_start=2346
-  _globals['_GETTRAININGRESPONSE']._serialized_end=2406
-  _globals['_LISTTRAININGSREQUEST']._serialized_start=2408
-  _globals['_LISTTRAININGSREQUEST']._serialized_end=2469
-  _globals['_LISTTRAININGSRESPONSE']._serialized_start=2471
-  _globals['_LISTTRAININGSRESPONSE']._serialized_end=2579
-  _globals['_WATCHTRAININGREQUEST']._serialized_start=2581
-  _globals['_WATCHTRAININGREQUEST']._serialized_end=2624
-  _globals['_WATCHTRAININGRESPONSE']._serialized_start=2626
-  _globals['_WATCHTRAININGRESPONSE']._serialized_end=2688
-  _globals['_STOPTRAININGREQUEST']._serialized_start=2690
-  _globals['_STOPTRAININGREQUEST']._serialized_end=2732
-  _globals['_STOPTRAININGRESPONSE']._serialized_start=2734
-  _globals['_STOPTRAININGRESPONSE']._serialized_end=2795
-  _globals['_CANCELTRAININGREQUEST']._serialized_start=2797
-  _globals['_CANCELTRAININGREQUEST']._serialized_end=2841
-  _globals['_CANCELTRAININGRESPONSE']._serialized_start=2843
-  _globals['_CANCELTRAININGRESPONSE']._serialized_end=2906
-  _globals['_TRAININGSERVICE']._serialized_start=3615
-  _globals['_TRAININGSERVICE']._serialized_end=4210
+  _globals['_ARCHITECTURE']._serialized_start=3051
+  _globals['_ARCHITECTURE']._serialized_end=3139
+  _globals['_ACTIVATION']._serialized_start=3141
+  _globals['_ACTIVATION']._serialized_end=3226
+  _globals['_OPTIMIZER']._serialized_start=3228
+  _globals['_OPTIMIZER']._serialized_end=3328
+  _globals['_AUGMENTATION']._serialized_start=3330
+  _globals['_AUGMENTATION']._serialized_end=3424
+  _globals['_TRAININGSTATE']._serialized_start=3427
+  _globals['_TRAININGSTATE']._serialized_end=3616
+  _globals['_TRAININGPHASE']._serialized_start=3619
+  _globals['_TRAININGPHASE']._serialized_end=3755
+  _globals['_TRAININGOPTIONS']._serialized_start=120
+  _globals['_TRAININGOPTIONS']._serialized_end=461
+  _globals['_OPTIONRANGE']._serialized_start=463
+  _globals['_OPTIONRANGE']._serialized_end=518
+  _globals['_RECIPE']._serialized_start=521
+  _globals['_RECIPE']._serialized_end=670
+  _globals['_TRAININGPROGRESS']._serialized_start=673
+  _globals['_TRAININGPROGRESS']._serialized_end=1028
+  _globals['_EPOCHMETRICS']._serialized_start=1031
+  _globals['_EPOCHMETRICS']._serialized_end=1220
+  _globals['_TRAINING']._serialized_start=1223
+  _globals['_TRAINING']._serialized_end=1966
+  _globals['_TRAINING_LIBRARIESENTRY']._serialized_start=1918
+  _globals['_TRAINING_LIBRARIESENTRY']._serialized_end=1966
+  _globals['_LISTRECIPESREQUEST']._serialized_start=1968
+  _globals['_LISTRECIPESREQUEST']._serialized_end=2027
+  _globals['_LISTRECIPESRESPONSE']._serialized_start=2030
+  _globals['_LISTRECIPESRESPONSE']._serialized_end=2226
+  _globals['_STARTTRAININGREQUEST']._serialized_start=2229
+  _globals['_STARTTRAININGREQUEST']._serialized_end=2380
+  _globals['_STARTTRAININGRESPONSE']._serialized_start=2382
+  _globals['_STARTTRAININGRESPONSE']._serialized_end=2444
+  _globals['_GETTRAININGREQUEST']._serialized_start=2446
+  _globals['_GETTRAININGREQUEST']._serialized_end=2487
+  _globals['_GETTRAININGRESPONSE']._serialized_start=2489
+  _globals['_GETTRAININGRESPONSE']._serialized_end=2549
+  _globals['_LISTTRAININGSREQUEST']._serialized_start=2551
+  _globals['_LISTTRAININGSREQUEST']._serialized_end=2612
+  _globals['_LISTTRAININGSRESPONSE']._serialized_start=2614
+  _globals['_LISTTRAININGSRESPONSE']._serialized_end=2722
+  _globals['_WATCHTRAININGREQUEST']._serialized_start=2724
+  _globals['_WATCHTRAININGREQUEST']._serialized_end=2767
+  _globals['_WATCHTRAININGRESPONSE']._serialized_start=2769
+  _globals['_WATCHTRAININGRESPONSE']._serialized_end=2831
+  _globals['_STOPTRAININGREQUEST']._serialized_start=2833
+  _globals['_STOPTRAININGREQUEST']._serialized_end=2875
+  _globals['_STOPTRAININGRESPONSE']._serialized_start=2877
+  _globals['_STOPTRAININGRESPONSE']._serialized_end=2938
+  _globals['_CANCELTRAININGREQUEST']._serialized_start=2940
+  _globals['_CANCELTRAININGREQUEST']._serialized_end=2984
+  _globals['_CANCELTRAININGRESPONSE']._serialized_start=2986
+  _globals['_CANCELTRAININGRESPONSE']._serialized_end=3049
+  _globals['_TRAININGSERVICE']._serialized_start=3758
+  _globals['_TRAININGSERVICE']._serialized_end=4353
 # @@protoc_insertion_point(module_scope)

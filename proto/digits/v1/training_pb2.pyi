@@ -5,6 +5,7 @@ Training a network, and watching it learn."""
 
 from collections import abc as _abc
 from digits.v1 import dataset_pb2 as _dataset_pb2
+from digits.v1 import gate_pb2 as _gate_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -291,6 +292,7 @@ class Recipe(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     DEFAULTS_FIELD_NUMBER: _builtins.int
     USES_ALL_DATA_FIELD_NUMBER: _builtins.int
+    USES_SAMPLES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name to give to StartTraining, such as "classic"."""
     title: _builtins.str
@@ -300,6 +302,10 @@ class Recipe(_message.Message):
     uses_all_data: _builtins.bool
     """Whether it trains on all of MNIST's 60,000 training images and validates on nothing, as the classic script does.
     Otherwise the built-in digits are kept aside for validation.
+    """
+    uses_samples: _builtins.bool
+    """Whether it goes on from an existing version, with people's own samples among the training images (see
+    SampleService), instead of beginning anew. Architecture and activation are the version's then.
     """
     @_builtins.property
     def defaults(self) -> Global___TrainingOptions:
@@ -313,10 +319,11 @@ class Recipe(_message.Message):
         description: _builtins.str = ...,
         defaults: Global___TrainingOptions | None = ...,
         uses_all_data: _builtins.bool = ...,
+        uses_samples: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["defaults", b"defaults"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["defaults", b"defaults", "description", b"description", "name", b"name", "title", b"title", "uses_all_data", b"uses_all_data"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["defaults", b"defaults", "description", b"description", "name", b"name", "title", b"title", "uses_all_data", b"uses_all_data", "uses_samples", b"uses_samples"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -492,6 +499,9 @@ class Training(_message.Message):
     RESUMES_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
     LIBRARIES_FIELD_NUMBER: _builtins.int
+    BASE_VERSION_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
     training_id: _builtins.str
     """Its id, given by the server."""
     recipe: _builtins.str
@@ -501,7 +511,7 @@ class Training(_message.Message):
     queue_position: _builtins.int
     """Place in the queue, from 1. 0 when it does not wait."""
     deploy_when_done: _builtins.bool
-    """Whether the resulting version is deployed by itself."""
+    """Whether the resulting version is deployed by itself, if it passes the gate."""
     model_version: _builtins.int
     """The resulting version. 0 unless it succeeded."""
     failure_reason: _builtins.str
@@ -512,6 +522,10 @@ class Training(_message.Message):
     """How often it was cut off and went on by itself: 0 to 2."""
     device: _builtins.str
     """What it trains on: "CPU", or the name of a GPU. Empty before it began."""
+    base_version: _builtins.int
+    """The version that it went on from. 0 for a run that began anew."""
+    samples: _builtins.int
+    """Number of samples that it trains on. 0 before it began, and for a recipe without samples."""
     @_builtins.property
     def options(self) -> Global___TrainingOptions:
         """Its options, all set."""
@@ -544,6 +558,10 @@ class Training(_message.Message):
     def libraries(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """What it trains with: library, such as "keras", to version. Empty before it began."""
 
+    @_builtins.property
+    def gate(self) -> _gate_pb2.GateReport:
+        """How the resulting version did at the gate. Not set before it was measured."""
+
     def __init__(
         self,
         *,
@@ -565,10 +583,13 @@ class Training(_message.Message):
         resumes: _builtins.int = ...,
         device: _builtins.str = ...,
         libraries: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        base_version: _builtins.int = ...,
+        samples: _builtins.int = ...,
+        gate: _gate_pb2.GateReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "data_source", b"data_source", "end_time", b"end_time", "options", b"options", "progress", b"progress", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "data_source", b"data_source", "end_time", b"end_time", "gate", b"gate", "options", b"options", "progress", b"progress", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "data_source", b"data_source", "deploy_when_done", b"deploy_when_done", "device", b"device", "end_time", b"end_time", "failure_reason", b"failure_reason", "history", b"history", "libraries", b"libraries", "model_version", b"model_version", "options", b"options", "progress", b"progress", "queue_position", b"queue_position", "recipe", b"recipe", "resumes", b"resumes", "start_time", b"start_time", "state", b"state", "stopped_early", b"stopped_early", "training_id", b"training_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_version", b"base_version", "create_time", b"create_time", "data_source", b"data_source", "deploy_when_done", b"deploy_when_done", "device", b"device", "end_time", b"end_time", "failure_reason", b"failure_reason", "gate", b"gate", "history", b"history", "libraries", b"libraries", "model_version", b"model_version", "options", b"options", "progress", b"progress", "queue_position", b"queue_position", "recipe", b"recipe", "resumes", b"resumes", "samples", b"samples", "start_time", b"start_time", "state", b"state", "stopped_early", b"stopped_early", "training_id", b"training_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -654,12 +675,17 @@ class StartTrainingRequest(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     DEPLOY_WHEN_DONE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    BASE_VERSION_FIELD_NUMBER: _builtins.int
     recipe: _builtins.str
     """A name from ListRecipes. Required."""
     deploy_when_done: _builtins.bool
-    """Deploy the resulting version by itself."""
+    """Deploy the resulting version by itself if it passes the gate: not worse than the serving one beyond the noise on
+    validation digits, better or equal on samples. Otherwise it stays a candidate, and Training.gate tells why.
+    """
     request_id: _builtins.str
     """Makes a repeated call safe: the same id, up to 64 characters, gives the same run. Empty: each call starts a run."""
+    base_version: _builtins.int
+    """The version to go on from, for a recipe with `uses_samples`. 0: the deployed one."""
     @_builtins.property
     def options(self) -> Global___TrainingOptions:
         """Choices that differ from the recipe's defaults. Not set: the defaults."""
@@ -671,10 +697,11 @@ class StartTrainingRequest(_message.Message):
         options: Global___TrainingOptions | None = ...,
         deploy_when_done: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        base_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deploy_when_done", b"deploy_when_done", "options", b"options", "recipe", b"recipe", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_version", b"base_version", "deploy_when_done", b"deploy_when_done", "options", b"options", "recipe", b"recipe", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -90,8 +90,9 @@ class TrainingServiceServicer:
     def StartTraining(self, request, context):
         """Starts a run, or puts it in the queue, and returns at once.
 
-        Errors: INVALID_ARGUMENT for an unknown recipe or an option out of its range (nothing has been started then);
-        UNAVAILABLE, with google.rpc.RetryInfo, while the digits are still being prepared; RESOURCE_EXHAUSTED, with
+        Errors: INVALID_ARGUMENT for an unknown recipe, an option out of its range, or a `base_version` for a recipe that
+        begins anew (nothing has been started then); NOT_FOUND for an unknown `base_version`; FAILED_PRECONDITION when the
+        recipe trains on samples and there are none, or nothing is deployed to begin from; UNAVAILABLE, with google.rpc.RetryInfo, while the digits are still being prepared; RESOURCE_EXHAUSTED, with
         google.rpc.RetryInfo, when eight runs wait already.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

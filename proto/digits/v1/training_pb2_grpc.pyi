@@ -41,8 +41,9 @@ class TrainingServiceStub:
     StartTraining: _grpc.UnaryUnaryMultiCallable[_training_pb2.StartTrainingRequest, _training_pb2.StartTrainingResponse]
     """Starts a run, or puts it in the queue, and returns at once.
 
-    Errors: INVALID_ARGUMENT for an unknown recipe or an option out of its range (nothing has been started then);
-    UNAVAILABLE, with google.rpc.RetryInfo, while the digits are still being prepared; RESOURCE_EXHAUSTED, with
+    Errors: INVALID_ARGUMENT for an unknown recipe, an option out of its range, or a `base_version` for a recipe that
+    begins anew (nothing has been started then); NOT_FOUND for an unknown `base_version`; FAILED_PRECONDITION when the
+    recipe trains on samples and there are none, or nothing is deployed to begin from; UNAVAILABLE, with google.rpc.RetryInfo, while the digits are still being prepared; RESOURCE_EXHAUSTED, with
     google.rpc.RetryInfo, when eight runs wait already.
     """
     GetTraining: _grpc.UnaryUnaryMultiCallable[_training_pb2.GetTrainingRequest, _training_pb2.GetTrainingResponse]
@@ -77,8 +78,9 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     StartTraining: _aio.UnaryUnaryMultiCallable[_training_pb2.StartTrainingRequest, _training_pb2.StartTrainingResponse]  # type: ignore[assignment]
     """Starts a run, or puts it in the queue, and returns at once.
 
-    Errors: INVALID_ARGUMENT for an unknown recipe or an option out of its range (nothing has been started then);
-    UNAVAILABLE, with google.rpc.RetryInfo, while the digits are still being prepared; RESOURCE_EXHAUSTED, with
+    Errors: INVALID_ARGUMENT for an unknown recipe, an option out of its range, or a `base_version` for a recipe that
+    begins anew (nothing has been started then); NOT_FOUND for an unknown `base_version`; FAILED_PRECONDITION when the
+    recipe trains on samples and there are none, or nothing is deployed to begin from; UNAVAILABLE, with google.rpc.RetryInfo, while the digits are still being prepared; RESOURCE_EXHAUSTED, with
     google.rpc.RetryInfo, when eight runs wait already.
     """
     GetTraining: _aio.UnaryUnaryMultiCallable[_training_pb2.GetTrainingRequest, _training_pb2.GetTrainingResponse]  # type: ignore[assignment]
@@ -122,8 +124,9 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_training_pb2.StartTrainingResponse, _abc.Awaitable[_training_pb2.StartTrainingResponse]]:
         """Starts a run, or puts it in the queue, and returns at once.
 
-        Errors: INVALID_ARGUMENT for an unknown recipe or an option out of its range (nothing has been started then);
-        UNAVAILABLE, with google.rpc.RetryInfo, while the digits are still being prepared; RESOURCE_EXHAUSTED, with
+        Errors: INVALID_ARGUMENT for an unknown recipe, an option out of its range, or a `base_version` for a recipe that
+        begins anew (nothing has been started then); NOT_FOUND for an unknown `base_version`; FAILED_PRECONDITION when the
+        recipe trains on samples and there are none, or nothing is deployed to begin from; UNAVAILABLE, with google.rpc.RetryInfo, while the digits are still being prepared; RESOURCE_EXHAUSTED, with
         google.rpc.RetryInfo, when eight runs wait already.
         """
 
