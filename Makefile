@@ -15,7 +15,7 @@ demo: $(VENV)/.ready-to-run ## Start the server, the page and TensorBoard; Ctrl-
 	@$(PYTHON) scripts/demo.py
 
 .PHONY: test
-test: $(VENV)/.ready-to-test $(VENV)/.ready-to-browse ## Lint, types, import rules, contract and every test.
+test: $(VENV)/.ready-to-test $(VENV)/.ready-to-browse $(VENV)-triton/.ready ## Lint, types, import rules, contract and every test.
 	@$(PYTHON) scripts/check.py
 
 .PHONY: lint
@@ -49,7 +49,7 @@ lock: ## Lock the versions of pyproject.toml; `make lock UPGRADE=--upgrade` take
 
 .PHONY: clean
 clean: ## Remove what the commands made, except data/.
-	rm -rf $(VENV) .venv-lock build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-triton .venv-lock build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find server frontend proto tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.ready-to-run: scripts/setup.sh server/requirements.lock frontend/requirements.lock pyproject.toml
@@ -60,6 +60,11 @@ $(VENV)/.ready-to-run: scripts/setup.sh server/requirements.lock frontend/requir
 $(VENV)/.ready-to-test: scripts/setup.sh tests/requirements.lock pyproject.toml
 	@scripts/setup.sh $(VENV) tests/requirements.lock
 	@touch $@ $(VENV)/.ready-to-run
+
+# A client that cannot share a process with our stubs.
+$(VENV)-triton/.ready: scripts/setup.sh tests/open_inference/requirements.lock
+	@scripts/setup.sh $(VENV)-triton foreign tests/open_inference/requirements.lock
+	@touch $@
 
 $(VENV)/.ready-to-browse: $(VENV)/.ready-to-test
 	@scripts/setup.sh $(VENV) browser

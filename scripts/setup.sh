@@ -1,7 +1,8 @@
 #!/bin/sh
 # Everything `make` needs on a bare Debian, Ubuntu or macOS that has Python 3.11 to 3.13 and make.
 # Usage: scripts/setup.sh VENV           an empty virtual environment
-#        scripts/setup.sh VENV LOCK...   one with exactly what the lock files say
+#        scripts/setup.sh VENV LOCK...   one with exactly what the lock files say, and this project
+#        scripts/setup.sh VENV foreign LOCK...   the same without this project
 #        scripts/setup.sh VENV browser   a Chromium for the browser tests
 set -eu
 cd "$(dirname "$0")/.."
@@ -82,8 +83,11 @@ install() { # LOCK...
     { "$python" -m pip install --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
         --progress-bar off "$@" 2>"$log.err" || touch "$venv/.pip-failed"; } | tee "$log" | count_packages "$total"
     if [ -e "$venv/.pip-failed" ]; then tail -n 15 "$log.err" >&2; die "pip failed; all it said is in $log and $log.err"; fi
-    quietly "$python" -m pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
     say "Packages are ready ($(($(date +%s) - started)) s)"
+}
+
+install_project() {
+    quietly "$python" -m pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
 }
 
 # A Chromium that runs: Ubuntu's `chromium-browser` may be a stub that asks for snap.
@@ -119,5 +123,6 @@ make_venv
 case ${1:-} in
 '') ;;
 browser) ensure_browser ;;
-*) install "$@" ;;
+foreign) shift; install "$@" ;;
+*) install "$@"; install_project ;;
 esac
