@@ -83,8 +83,7 @@ def measure(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8
     """
     check_answers(probabilities, labels)
     predicted = probabilities.argmax(axis=1)
-    matrix = np.zeros((CLASSES, CLASSES), dtype=np.int64)
-    np.add.at(matrix, (labels, predicted), 1)
+    matrix = confusion_matrix(labels, predicted)
     images, right = len(labels), int(np.trace(matrix))
     low, high = wilson_interval(right, images)
     return Metrics(
@@ -98,6 +97,15 @@ def measure(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8
         per_class=tuple(_class_metrics(matrix, digit) for digit in range(CLASSES)),
         expected_calibration_error=expected_calibration_error(probabilities, labels),
     )
+
+
+def confusion_matrix(
+    labels: npt.NDArray[np.uint8], predicted: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """How often each true digit (row) was read as each digit (column): (10, 10) int64."""
+    matrix = np.zeros((CLASSES, CLASSES), dtype=np.int64)
+    np.add.at(matrix, (labels, predicted), 1)
+    return matrix
 
 
 def losses(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:

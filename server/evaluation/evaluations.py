@@ -6,8 +6,9 @@ import logging
 import os
 import sys
 import threading
-from collections import OrderedDict
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from sqlalchemy import Engine as Database
 
 from server.datasets import DATASET_PARTITIONS, DataPreparation, Dataset, Digits
 from server.errors import (
+    DataPreparing,
     DatasetUnavailable,
     DigitsError,
     EvaluationNotFound,
@@ -22,9 +24,11 @@ from server.errors import (
     ShuttingDown,
     TrainedOnDataset,
 )
+from server.evaluation.answers import Answers, StoredAnswers
 from server.evaluation.digits import TestDigit, list_digits
-from server.evaluation.misclassified import MisclassifiedDigit, MisclassifiedFilter, Mistakes
-from server.evaluation.records import STOPPED, Evaluation, EvaluationRecords, EvaluationState
+from server.evaluation.marks import Marks, without_mislabelled
+from server.evaluation.misclassified import MisclassifiedDigit, MisclassifiedFilter
+from server.evaluation.records import STOPPED, Evaluation, EvaluationRecords
 from server.inference import Engine
 from server.metrics import measure
 from server.models import ModelStore, ModelVersion
@@ -33,8 +37,6 @@ log = logging.getLogger(__name__)
 
 # Images measured at a time: after each chunk the server may stop.
 CHUNK = 64
-# Found mistakes are kept for the evaluations that people page through.
-CACHED = 8
 
 
 class Evaluations:
@@ -42,12 +44,14 @@ class Evaluations:
 
     def __init__(self, database: Database, store: ModelStore, data: DataPreparation) -> None:
         """Take up the evaluations in `database`; those that a dead server left running have failed."""
+        self.marks = Marks(database)
+        """What people say of the labels."""
         self._records = EvaluationRecords(database)
+        self._answers = StoredAnswers(self._records)
         self._store = store
         self._data = data
         self._lock = threading.Lock()
         self._running: dict[tuple[int, Dataset], str] = {}
-        self._mistakes: OrderedDict[str, Mistakes] = OrderedDict()
         self._is_stopping = threading.Event()
         self._worker = ThreadPoolExecutor(1, "evaluation", initializer=_lower_priority)
         self._records.fail_interrupted()
@@ -76,8 +80,10 @@ class Evaluations:
         """One evaluation. Raises EvaluationNotFound."""
         evaluation = self._records.get(evaluation_id)
         if evaluation is None:
-            raise EvaluationNotFound(f"evaluation_id: no evaluation {evaluation_id!r}")
-        return evaluation
+            raise EvaluationNotFound(
+                f"evaluation_id: no evaluation {evaluation_id!r}", evaluation_id=evaluation_id
+            )
+        return self._with_marks(evaluation)
 
     def latest(self, version: int, dataset: Dataset) -> Evaluation:
         """The newest successful evaluation of a version. Raises ModelNotFound, EvaluationNotFound."""
@@ -88,7 +94,11 @@ class Evaluations:
                 model_version=str(version),
                 dataset=dataset,
             )
-        return evaluation
+        return self._with_marks(evaluation)
+
+    def forget(self, versions: Collection[int]) -> None:
+        """Remove the evaluations of versions that are deleted. To repeat it changes nothing."""
+        self._records.forget(versions)
 
     def adopt(self, version: ModelVersion) -> None:
         """Record the evaluation that a version was made with. To repeat it changes nothing.
@@ -115,11 +125,22 @@ class Evaluations:
         the images, or the answers, are not on this machine.
         """
         evaluation = self.get(evaluation_id)
-        digits = self._data.data().dataset(evaluation.dataset)
-        mistakes = self._find_mistakes(evaluation, digits)
-        numbers = mistakes.select(chosen)
-        page = [mistakes.digit(int(number), digits) for number in numbers[offset : offset + limit]]
+        answers = self.answers(evaluation)
+        marked = self.marks.of(evaluation.dataset, answers.digits)
+        numbers = answers.mistakes.select(chosen)
+        page = [
+            answers.mistakes.digit(int(number), answers.digits, marked)
+            for number in numbers[offset : offset + limit]
+        ]
         return page, len(numbers)
+
+    def answers(self, evaluation: Evaluation) -> Answers:
+        """What the version answered for every image.
+
+        Raises EvaluationNotFound for an evaluation that has not succeeded; DataPreparing; DatasetUnavailable
+        when the images, or the answers, are not on this machine.
+        """
+        return self._answers.of(evaluation, self._data.data().dataset(evaluation.dataset))
 
     def test_digits(
         self, dataset: Dataset, label: int | None, offset: int, limit: int, seed: int
@@ -163,36 +184,20 @@ class Evaluations:
             answers.append(engine.probabilities(digits.images[start : start + CHUNK]))
         return np.concatenate(answers)
 
-    def _find_mistakes(self, evaluation: Evaluation, digits: Digits) -> Mistakes:
-        with self._lock:
-            if evaluation.evaluation_id in self._mistakes:
-                self._mistakes.move_to_end(evaluation.evaluation_id)
-                return self._mistakes[evaluation.evaluation_id]
-        mistakes = self._load_mistakes(evaluation, digits)
-        with self._lock:
-            self._mistakes[evaluation.evaluation_id] = mistakes
-            if len(self._mistakes) > CACHED:
-                self._mistakes.popitem(last=False)
-        return mistakes
-
-    def _load_mistakes(self, evaluation: Evaluation, digits: Digits) -> Mistakes:
-        if evaluation.state is not EvaluationState.SUCCEEDED or evaluation.metrics is None:
-            raise EvaluationNotFound(
-                f"evaluation {evaluation.evaluation_id} shows no mistakes: it is {evaluation.state}"
-            )
-        probabilities = self._records.probabilities(evaluation.evaluation_id)
-        again = f"; Evaluate measures version {evaluation.model_version} again"
-        if probabilities is None:
-            raise DatasetUnavailable("the answers of this evaluation are lost" + again)
-        # Another MNIST may lie here than the one that was measured: its images would be shown as mistakes.
-        labels = np.asarray(digits.labels)
-        if len(probabilities) == len(labels):
-            mistakes = Mistakes(probabilities, labels)
-            if len(mistakes) == evaluation.metrics.misclassified:
-                return mistakes
-        raise DatasetUnavailable(
-            f"the images of {evaluation.dataset} on this machine are not those that were measured" + again
-        )
+    def _with_marks(self, evaluation: Evaluation) -> Evaluation:
+        """The evaluation with its accuracy without the marked images, where there are any."""
+        if evaluation.metrics is None:
+            return evaluation
+        try:
+            digits = self._data.data().dataset(evaluation.dataset)
+            marked = self.marks.of(evaluation.dataset, digits)
+            if not marked:
+                return evaluation
+            mistakes = self._answers.of(evaluation, digits).mistakes
+        except (DataPreparing, DatasetUnavailable):
+            # Marks are for images; without these nobody can tell which of them were misread.
+            return evaluation
+        return replace(evaluation, without_mislabelled=without_mislabelled(mistakes, len(digits), marked))
 
 
 def _refuse_trained_on(version: ModelVersion, dataset: Dataset) -> None:

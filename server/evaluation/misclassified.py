@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,6 +25,8 @@ class Order(StrEnum):
     """As they stand in the data set."""
     RANDOM = "random"
     """Shuffled by the seed."""
+    MARGIN = "margin"
+    """The largest margin first."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,9 @@ class MisclassifiedDigit:
     """(10,) float32, by digit."""
     loss: float
     """Cross-entropy in nats."""
+    margin: float
+    """Probability of the predicted digit less that of the true one, in [0, 1]."""
+    is_marked_mislabelled: bool
 
 
 class Mistakes:
@@ -62,15 +68,17 @@ class Mistakes:
     def __init__(self, probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8]) -> None:
         """`probabilities` (N, 10) float32 for the images labelled `labels` (N,) uint8."""
         predicted = probabilities.argmax(axis=1)
-        self._indices = np.flatnonzero(predicted != labels)  # (M,), ascending
-        self._true = labels[self._indices]
-        self._predicted = predicted[self._indices]
-        self._probabilities = probabilities[self._indices]
+        self.indices = np.flatnonzero(predicted != labels)
+        """(M,) int64, ascending: where they stand in the data set."""
+        self._true = labels[self.indices]
+        self._predicted = predicted[self.indices]
+        self._probabilities = probabilities[self.indices]
         self._confidence = self._probabilities.max(axis=1, initial=0.0)
-        self._loss = losses(probabilities, labels)[self._indices]
+        self._loss = losses(probabilities, labels)[self.indices]
+        self._margin = self._confidence - self._probabilities[np.arange(len(self)), self._true]
 
     def __len__(self) -> int:
-        return len(self._indices)
+        return len(self.indices)
 
     def select(self, chosen: MisclassifiedFilter) -> npt.NDArray[np.int64]:
         """The mistakes that pass the filter, in its order, as numbers for `digit`."""
@@ -85,15 +93,17 @@ class Mistakes:
                 return numbers[np.argsort(-self._confidence[numbers], kind="stable")]
             case Order.LOSS:
                 return numbers[np.argsort(-self._loss[numbers], kind="stable")]
+            case Order.MARGIN:
+                return numbers[np.argsort(-self._margin[numbers], kind="stable")]
             case Order.INDEX:
                 return numbers
             case Order.RANDOM:
                 # By their places in the data set: two versions show the mistakes they share in one order.
-                return np.searchsorted(self._indices, shuffled(self._indices[numbers], chosen.seed))
+                return np.searchsorted(self.indices, shuffled(self.indices[numbers], chosen.seed))
 
-    def digit(self, number: int, digits: Digits) -> MisclassifiedDigit:
-        """One mistake with its image, out of the data set that was measured."""
-        index = int(self._indices[number])
+    def digit(self, number: int, digits: Digits, marked: Collection[int] = ()) -> MisclassifiedDigit:
+        """One mistake with its image, out of the data set that was measured, of which `marked` are marked."""
+        index = int(self.indices[number])
         return MisclassifiedDigit(
             index=index,
             image=np.array(digits.images[index]),
@@ -102,4 +112,6 @@ class Mistakes:
             confidence=float(self._confidence[number]),
             probabilities=self._probabilities[number],
             loss=float(self._loss[number]),
+            margin=float(self._margin[number]),
+            is_marked_mislabelled=index in marked,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Engine, Row, insert, select, update
+from sqlalchemy import Engine, Row, delete, insert, select, update
 
 from server.calibration import CLASSES
 from server.database import evaluations as table
 from server.datasets import Dataset
+from server.evaluation.marks import WithoutMislabelled
 from server.metrics import Metrics
 from server.models import ModelVersion
 
@@ -45,6 +46,8 @@ class Evaluation:
     created: datetime
     ended: datetime | None
     metrics: Metrics | None
+    without_mislabelled: WithoutMislabelled | None = None
+    """The accuracy again where people marked images as labelled wrongly. No part of the record."""
 
 
 class EvaluationRecords:
@@ -82,6 +85,11 @@ class EvaluationRecords:
         values = {"state": EvaluationState.FAILED, "failure_reason": STOPPED, "ended": datetime.now(UTC)}
         with self._database.begin() as connection:
             connection.execute(update(table).where(table.c.state == EvaluationState.RUNNING).values(values))
+
+    def forget(self, versions: Collection[int]) -> None:
+        """Remove the evaluations of versions that are deleted."""
+        with self._database.begin() as connection:
+            connection.execute(delete(table).where(table.c.model_version.in_(versions)))
 
     def get(self, evaluation_id: str) -> Evaluation | None:
         """An evaluation by its id."""

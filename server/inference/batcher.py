@@ -12,12 +12,14 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from server.counters import EngineCounters
 from server.errors import DeadlineExceeded, Overloaded, ShuttingDown
+from server.inference.engine import Images, to_float
 
 # Larger batches gain little per image and make everybody in them wait.
 MAX_BATCH_ROWS = 64
@@ -28,9 +30,9 @@ MAX_AT_ONCE_S = 0.001
 
 
 class BatchEngine(Protocol):
-    """What computes a batch: (N, 28, 28) uint8 -> (N, 10) float32, rows independent of each other."""
+    """What computes a batch: (N, 28, 28) uint8 or float32 -> (N, 10) float32, each row by itself."""
 
-    def probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]: ...
+    def probabilities(self, images: Images) -> npt.NDArray[np.float32]: ...
 
 
 class BatchResult(NamedTuple):
@@ -49,7 +51,7 @@ class _Request:
 
     __slots__ = ("answers", "done", "engine_s", "expires", "future", "images", "submitted")
 
-    def __init__(self, images: npt.NDArray[np.uint8], expires: float) -> None:
+    def __init__(self, images: Images, expires: float) -> None:
         self.images = images
         self.expires = expires
         self.future: Future[BatchResult] = Future()
@@ -79,8 +81,10 @@ class MicroBatcher:
         engine: BatchEngine,
         max_batch_rows: int = MAX_BATCH_ROWS,
         max_queued_rows: int = MAX_QUEUED_ROWS,
+        counters: EngineCounters | None = None,
     ) -> None:
         self._engine = engine
+        self._counters = counters or EngineCounters()
         self._max_batch_rows = max_batch_rows
         self._max_queued_rows = max_queued_rows
         self._queue: deque[_Request] = deque()
@@ -94,8 +98,13 @@ class MicroBatcher:
         self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
         self._thread.start()
 
-    def answer_at_once(self, images: npt.NDArray[np.uint8]) -> BatchResult | None:
-        """The answer to (N, 28, 28) uint8 images, computed here and now.
+    @property
+    def queued_rows(self) -> int:
+        """Images that wait."""
+        return self._queued_rows
+
+    def answer_at_once(self, images: Images) -> BatchResult | None:
+        """The answer to (N, 28, 28) images, uint8 or float32 in [0, 1], computed here and now.
 
         None when others are before, or when it would take long: `submit` them then. Raises ValueError for
         anything but such images.
@@ -111,11 +120,12 @@ class MicroBatcher:
             taken_s = time.perf_counter() - started
         finally:
             self._computing.release()
-        self._learn(taken_s / len(images))
+        self._learn(len(images), taken_s)
         return BatchResult(answers, 0.0, taken_s * 1e3)
 
-    def submit(self, images: npt.NDArray[np.uint8], expires: float = math.inf) -> Future[BatchResult]:
-        """Queue (N, 28, 28) uint8 images, N ≥ 1. Cancel the future, and what is not computed yet never is.
+    def submit(self, images: Images, expires: float = math.inf) -> Future[BatchResult]:
+        """Queue (N, 28, 28) images, N ≥ 1, uint8 or float32 in [0, 1]. Cancel the future, and what is not
+        computed yet never is.
 
         `expires`: the moment of `time.monotonic()` from which nobody waits for the answer; what is not begun
         by then never is, and DeadlineExceeded comes instead. Raises ValueError for anything else; Overloaded
@@ -123,8 +133,10 @@ class MicroBatcher:
         ShuttingDown after `close`.
         """
         # Here, not in the engine: a bad request must not spoil the batch that it would be put into.
-        if not len(images) or images.shape[1:] != (28, 28) or images.dtype != np.uint8:
-            raise ValueError(f"expected (N, 28, 28) uint8 images, N ≥ 1, got {images.shape} {images.dtype}")
+        if not len(images) or images.shape[1:] != (28, 28) or images.dtype not in (np.uint8, np.float32):
+            raise ValueError(
+                f"expected (N, 28, 28) uint8 or float32 images, N ≥ 1, got {images.shape} {images.dtype}"
+            )
         request = _Request(images, expires)
         with self._changed:
             if self._is_closed:
@@ -181,13 +193,13 @@ class MicroBatcher:
         images = [part.request.images[part.request.done : part.request.done + part.rows] for part in parts]
         started = time.perf_counter()
         try:
-            answers = self._engine.probabilities(images[0] if len(images) == 1 else np.concatenate(images))
+            answers = self._engine.probabilities(_joined(images))
         # Whatever went wrong belongs to those who asked, and to nobody else.
         except Exception as error:
             self._fail(parts, error)
             return
         ended = time.perf_counter()
-        self._learn((ended - started) / len(answers))
+        self._learn(len(answers), ended - started)
         start = 0
         for request, rows, is_last in parts:
             request.answers.append(answers[start : start + rows])
@@ -197,9 +209,10 @@ class MicroBatcher:
             if is_last:
                 request.future.set_result(_result(request, ended))
 
-    def _learn(self, seconds_per_row: float) -> None:
+    def _learn(self, rows: int, taken_s: float) -> None:
         """Down at once, up a little at a time: others may have had the core for a moment."""
-        self._seconds_per_row = min(seconds_per_row, self._seconds_per_row * 1.1)
+        self._seconds_per_row = min(taken_s / rows, self._seconds_per_row * 1.1)
+        self._counters.note(rows, taken_s)
 
     def _fail(self, parts: list[_Part], error: Exception) -> None:
         with self._changed:
@@ -218,6 +231,15 @@ def _is_cancelled(future: Future[BatchResult], is_last: bool) -> bool:
     if is_last or future.cancelled():
         return not future.set_running_or_notify_cancel()
     return False
+
+
+def _joined(images: list[Images]) -> Images:
+    """One batch; where types are mixed, as the model takes them."""
+    if len(images) == 1:
+        return images[0]
+    if any(image.dtype != images[0].dtype for image in images):
+        images = [to_float(image) for image in images]
+    return cast(Images, np.concatenate(images))
 
 
 def _result(request: _Request, ended: float) -> BatchResult:

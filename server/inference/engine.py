@@ -17,6 +17,17 @@ CLASSES = 10
 ERRORS_ONLY = 3
 
 
+Images = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+
+
+def to_float(images: Images) -> npt.NDArray[np.float32]:
+    """Pixels as the model takes them, in [0, 1]; what is float32 is so already."""
+    if images.dtype == np.float32:
+        return images  # type: ignore[return-value]
+    # Float32 throughout, as in training: dividing in float64 would round differently.
+    return np.divide(images, np.float32(255), dtype=np.float32)
+
+
 class Engine:
     """Reads digits with one artifact. May be used from several threads at once."""
 
@@ -28,7 +39,7 @@ class Engine:
         name = f"{artifact.parent.name}/{artifact.name}"  # The rest of the path is nobody's business.
         try:
             self._session = onnxruntime.InferenceSession(
-                artifact, _options(threads), providers=["CPUExecutionProvider"]
+                artifact, session_options(threads), providers=["CPUExecutionProvider"]
             )
         # ONNX Runtime raises a dozen unrelated types, straight from C++; all of them mean the same here.
         except Exception as error:
@@ -37,14 +48,17 @@ class Engine:
         self._input, self._output = _check_shapes(name, self._session)
         self._warm_up(name)
 
-    def probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """The probabilities of the digits 0-9: (N, 28, 28) uint8, 0 = background -> (N, 10) float32."""
-        if images.dtype != np.uint8 or images.shape[1:] != INPUT_SHAPE[:2]:
-            raise ValueError(f"expected (N, 28, 28) uint8 images, got {images.shape} {images.dtype}")
+    def probabilities(self, images: Images) -> npt.NDArray[np.float32]:
+        """The probabilities of the digits 0-9: (N, 28, 28) uint8, 0 = background, or float32 in [0, 1]
+        -> (N, 10) float32.
+        """
+        if images.dtype not in (np.uint8, np.float32) or images.shape[1:] != INPUT_SHAPE[:2]:
+            raise ValueError(
+                f"expected (N, 28, 28) uint8 or float32 images, got {images.shape} {images.dtype}"
+            )
         if not len(images):
             return np.empty((0, CLASSES), np.float32)
-        # Float32 throughout, as in training: dividing in float64 would round differently.
-        pixels = np.divide(images, np.float32(255), dtype=np.float32)[..., np.newaxis]  # (N, 28, 28, 1)
+        pixels = to_float(images)[..., np.newaxis]  # (N, 28, 28, 1)
         (answers,) = self._session.run([self._output], {self._input: pixels})
         return np.asarray(answers)
 
@@ -59,7 +73,8 @@ class Engine:
             raise ModelCorrupt(f"{name}: expected (2, 10) probabilities, rows adding up to 1, got {answers}")
 
 
-def _options(threads: int) -> onnxruntime.SessionOptions:
+def session_options(threads: int) -> onnxruntime.SessionOptions:
+    """Sessions that share the machine: `threads` cores a call, nothing kept between calls."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

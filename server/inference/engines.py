@@ -9,12 +9,10 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from server.counters import EngineCounters
 from server.errors import NothingDeployed, ShuttingDown
 from server.inference.batcher import BatchResult, MicroBatcher
-from server.inference.engine import Engine
+from server.inference.engine import Engine, Images
 
 # People compare a few versions at a time; each keeps its weights and one thread.
 MAX_OTHERS = 3
@@ -54,6 +52,8 @@ class Engines:
 
     def __init__(self, artifacts: Artifacts) -> None:
         self._artifacts = artifacts
+        self.counters = EngineCounters()
+        """Of all versions together."""
         self._deployed: LoadedModel | None = None
         self._others: OrderedDict[int, LoadedModel] = OrderedDict()
         self._is_closed = False
@@ -68,6 +68,13 @@ class Engines:
         """The version that answers, or None."""
         model = self._deployed
         return None if model is None else model.version
+
+    @property
+    def queued_rows(self) -> int:
+        """Images that wait, for whichever version."""
+        with self._lock:
+            models = [*self._others.values(), *([self._deployed] if self._deployed else [])]
+        return sum(model.batcher.queued_rows for model in models)
 
     def deploy(self, version: int) -> None:
         """Make `version` the one that answers: load and try it beside the old one, then switch at once.
@@ -90,6 +97,13 @@ class Engines:
         if is_late:
             raise ShuttingDown("the server is going down; nothing was deployed", retry_after_s=1.0)
 
+    def undeploy(self) -> None:
+        """Let no version answer by itself. Requests that the old one has taken are answered by it."""
+        with self._loading, self._lock:
+            old, self._deployed = self._deployed, None
+        if old is not None:
+            old.batcher.close()
+
     def load(self, version: int | None) -> None:
         """Have a version in memory, None for the deployed one, which always is.
 
@@ -102,14 +116,19 @@ class Engines:
                 model = self._load(version)
                 self._keep(model)
 
+    def evict(self, version: int) -> None:
+        """Let go of a version that does not answer by itself. Requests that it has taken are answered."""
+        with self._loading, self._lock:
+            model = self._others.pop(version, None)
+        if model is not None:
+            model.batcher.close()
+
     def is_loaded(self, version: int | None) -> bool:
         """Whether `submit` would take a request now. Raises NothingDeployed."""
         with self._lock:
             return self._find(version) is not None
 
-    def answer_at_once(
-        self, images: npt.NDArray[np.uint8], version: int | None
-    ) -> tuple[LoadedModel, BatchResult] | None:
+    def answer_at_once(self, images: Images, version: int | None) -> tuple[LoadedModel, BatchResult] | None:
         """The version that answers and its answer, where that takes no waiting; otherwise None: see `submit`.
 
         Raises NothingDeployed.
@@ -119,13 +138,12 @@ class Engines:
         answer = None if model is None else model.batcher.answer_at_once(images)
         return None if model is None or answer is None else (model, answer)
 
-    def submit(
-        self, images: npt.NDArray[np.uint8], version: int | None, expires: float = math.inf
-    ) -> Submitted | None:
-        """Ask a version, None for the deployed one, about (N, 28, 28) uint8 images, N ≥ 1.
+    def submit(self, images: Images, version: int | None, expires: float = math.inf) -> Submitted | None:
+        """Ask a version, None for the deployed one, about (N, 28, 28) images, N ≥ 1.
 
-        Gives the version that answers all of them and the future answer, or None when it has to be loaded
-        first (see `load`). `expires`: see `MicroBatcher.submit`. Raises NothingDeployed, Overloaded.
+        They are uint8, or float32 in [0, 1]. Gives the version that answers all of them and the future
+        answer, or None when it has to be loaded first (see `load`). `expires`: see `MicroBatcher.submit`.
+        Raises NothingDeployed, Overloaded.
         """
         with self._lock:
             model = self._find(version)
@@ -162,7 +180,7 @@ class Engines:
     def _load(self, version: int) -> LoadedModel:
         # Before the engine: whatever is wrong, no thread is left behind.
         uncertain_below = self._artifacts.uncertain_below(version)
-        batcher = MicroBatcher(Engine(self._artifacts.artifact_path(version)))
+        batcher = MicroBatcher(Engine(self._artifacts.artifact_path(version)), counters=self.counters)
         return LoadedModel(version, batcher, uncertain_below)
 
     def _keep(self, model: LoadedModel) -> None:

@@ -1,4 +1,4 @@
-"""EvaluationService: measures versions, and shows data sets and mistakes."""
+"""EvaluationService: measures versions, and shows data sets, mistakes, differences and doubtful labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from digits.v1 import evaluation_pb2 as pb
 
 from server.application import Application
 from server.datasets import Dataset
-from server.errors import DataPreparing, DatasetUnavailable
+from server.errors import DataPreparing, DatasetUnavailable, InvalidArgument
+from server.rpc.convert import comparison as comparison_convert
 from server.rpc.convert import evaluation as convert
 from server.rpc.convert.common import (
     DATASETS,
@@ -28,6 +29,7 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
     def __init__(self, application: Application) -> None:
         self._application = application
         self._evaluations = application.evaluations
+        self._review = application.review
 
     async def ListDatasets(
         self, request: pb.ListDatasetsRequest, context: Context
@@ -106,8 +108,58 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
             evaluation_id=evaluation.evaluation_id,
         )
 
+    async def CompareModels(
+        self, request: pb.CompareModelsRequest, context: Context
+    ) -> pb.CompareModelsResponse:
+        """Show what two versions read differently."""
+        page = read_page(request, default=100, maximum=1000)
+        chosen = comparison_convert.comparison_filter(request)
+        base_version = chosen_version(request.base_version, "base_version")
+        candidate_version = comparison_convert.candidate_version(request.candidate_version)
+        asked_for = convert.dataset(request.dataset)
+        base = self._application.version(base_version)
+        candidate = self._application.version(candidate_version)
+        dataset = asked_for or candidate.test_dataset
+        comparison = await asyncio.to_thread(
+            self._review.compare, base.version, candidate.version, dataset, chosen, page.offset, page.limit
+        )
+        token = page.next_token(comparison.total)
+        return comparison_convert.comparison(comparison, base.version, dataset, token)
+
+    async def ListLikelyLabelErrors(
+        self, request: pb.ListLikelyLabelErrorsRequest, context: Context
+    ) -> pb.ListLikelyLabelErrorsResponse:
+        """Show which labels a version doubts."""
+        page = read_page(request, default=100, maximum=1000)
+        version, dataset = self._measured(request)
+        digits, total, evaluation = await asyncio.to_thread(
+            self._review.likely_label_errors, version, dataset, page.offset, page.limit
+        )
+        return pb.ListLikelyLabelErrorsResponse(
+            digits=[convert.likely_label_error(digit) for digit in digits],
+            next_page_token=page.next_token(total),
+            total_size=total,
+            evaluation=convert.evaluation(evaluation),
+        )
+
+    async def MarkMislabelled(
+        self, request: pb.MarkMislabelledRequest, context: Context
+    ) -> pb.MarkMislabelledResponse:
+        """Note what a person says of a label."""
+        dataset = required_dataset(request.dataset)
+        correct_label = optional_digit(request, "correct_label")
+        if correct_label is not None and not request.is_mislabelled:
+            raise InvalidArgument(
+                "correct_label", f"expected none where a mark is taken back, got {correct_label}"
+            )
+        mislabelled = await asyncio.to_thread(
+            self._review.mark_mislabelled, dataset, request.index, request.is_mislabelled, correct_label
+        )
+        return pb.MarkMislabelledResponse(mislabelled=mislabelled)
+
     def _measured(
-        self, request: pb.GetEvaluationRequest | pb.ListMisclassifiedRequest
+        self,
+        request: pb.GetEvaluationRequest | pb.ListMisclassifiedRequest | pb.ListLikelyLabelErrorsRequest,
     ) -> tuple[int, Dataset]:
         """The version and the data set that a request is about; by default what the version was tested on."""
         version = self._application.version(chosen_version(request.model_version))

@@ -924,7 +924,7 @@ class LikelyLabelError(_message.Message):
     label: _builtins.int
     """The digit that it is labelled with, 0 to 9."""
     suggested_label: _builtins.int
-    """The digit that the version reads instead, 0 to 9."""
+    """The likeliest digit other than the label, 0 to 9."""
     score: _builtins.float
     """How sure the version is that the label is wrong, in [0, 1]."""
     is_marked_mislabelled: _builtins.bool
@@ -1007,7 +1007,7 @@ class ListLikelyLabelErrorsResponse(_message.Message):
     """Number of such digits."""
     @_builtins.property
     def digits(self) -> _containers.RepeatedCompositeFieldContainer[Global___LikelyLabelError]:
-        """The digits that the version reads as another one than their label, the surest first."""
+        """The digits whose label the version holds for more likely wrong than right, the surest first."""
 
     @_builtins.property
     def evaluation(self) -> Global___Evaluation:

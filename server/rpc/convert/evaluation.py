@@ -11,6 +11,7 @@ from server.errors import InvalidArgument
 from server.evaluation import (
     Evaluation,
     EvaluationState,
+    LikelyLabelError,
     MisclassifiedDigit,
     MisclassifiedFilter,
     Order,
@@ -28,6 +29,7 @@ ORDERS: Mapping[Order, int] = {
     Order.LOSS: pb.MISCLASSIFIED_ORDER_LOSS,
     Order.INDEX: pb.MISCLASSIFIED_ORDER_INDEX,
     Order.RANDOM: pb.MISCLASSIFIED_ORDER_RANDOM,
+    Order.MARGIN: pb.MISCLASSIFIED_ORDER_MARGIN,
 }
 
 
@@ -88,6 +90,12 @@ def evaluation(result: Evaluation) -> pb.Evaluation:
             message.per_class.add(
                 digit=digit, precision=one.precision, recall=one.recall, f1=one.f1, support=one.support
             )
+    without = result.without_mislabelled
+    if without is not None:
+        message.mislabelled = without.mislabelled
+        message.accuracy_without_mislabelled = without.accuracy
+        message.accuracy_without_mislabelled_low = without.accuracy_low
+        message.accuracy_without_mislabelled_high = without.accuracy_high
     return message
 
 
@@ -106,4 +114,20 @@ def misclassified_digit(digit: MisclassifiedDigit) -> pb.MisclassifiedDigit:
         confidence=digit.confidence,
         probabilities=digit.probabilities.tolist(),
         loss=digit.loss,
+        margin=digit.margin,
+        is_marked_mislabelled=digit.is_marked_mislabelled,
+    )
+
+
+def likely_label_error(digit: LikelyLabelError) -> pb.LikelyLabelError:
+    """A digit whose label is likely wrong."""
+    return pb.LikelyLabelError(
+        index=digit.index,
+        pixels=digit.image.tobytes(),
+        label=digit.label,
+        suggested_label=digit.suggested_label,
+        score=digit.score,
+        probabilities=digit.probabilities.tolist(),
+        is_marked_mislabelled=digit.is_marked_mislabelled,
+        correct_label=digit.correct_label,
     )

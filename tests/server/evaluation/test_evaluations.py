@@ -7,7 +7,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from sqlalchemy import update
 
 import server
 from server.database import evaluations as evaluations_table
-from server.database import open_database
 from server.datasets import Data, Dataset, Partition
 from server.errors import (
     DataPreparing,
@@ -40,18 +39,6 @@ PATIENCE_S = 60.0
 SHIPPED = Path(server.__file__).parent / "shipped"
 
 
-class Prepared:
-    """Digits that are there already, as `DataPreparation` gives them; or, with None, not there yet."""
-
-    def __init__(self, data: Any) -> None:
-        self._data = data
-
-    def data(self) -> Data:
-        if self._data is None:
-            raise DataPreparing("the digits are not ready yet", retry_after_s=1.0)
-        return self._data  # type: ignore[no-any-return]
-
-
 class WithoutTestImages:
     """Digits of a machine that lacks the data set which a version was measured on."""
 
@@ -60,38 +47,6 @@ class WithoutTestImages:
 
     def dataset(self, dataset: Dataset) -> Any:
         raise DatasetUnavailable(f"{dataset} is not on this machine")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return open_database(f"sqlite:///{tmp_path / 'digits.db'}")
-
-
-@pytest.fixture
-def open_evaluations(
-    database: Database, store: ModelStore, builtin_data: Data
-) -> Iterator[Callable[..., Evaluations]]:
-    """`open_evaluations()`: as a start of the server opens them; `data=` for other digits."""
-    opened: list[Evaluations] = []
-
-    def make(data: Any = builtin_data) -> Evaluations:
-        opened.append(Evaluations(database, store, Prepared(data)))  # type: ignore[arg-type]
-        return opened[-1]
-
-    yield make
-    for one in opened:
-        one.close()
-
-
-@pytest.fixture
-def evaluations(open_evaluations: Callable[..., Evaluations]) -> Evaluations:
-    return open_evaluations()
-
-
-@pytest.fixture
-def version(store: ModelStore, save: Save, regression: Any) -> ModelVersion:
-    """Trained on builtin_train, its best epoch chosen on builtin_validation."""
-    return save(store, regression)
 
 
 def ended(evaluations: Evaluations, evaluation: Evaluation) -> Evaluation:
@@ -267,8 +222,7 @@ def test_a_version_brings_the_evaluation_of_its_training_once(
 
 def test_another_model_under_the_same_number_is_not_judged_by_the_old_rows(
     evaluations: Evaluations,
-    database: Database,
-    builtin_data: Data,
+    open_evaluations: Callable[..., Evaluations],
     version: ModelVersion,
     save: Save,
     beginner: Any,
@@ -278,10 +232,9 @@ def test_another_model_under_the_same_number_is_not_judged_by_the_old_rows(
     shutil.rmtree(tmp_path / "models")  # Somebody cleared the folder by hand and kept the database.
     store = ModelStore(tmp_path / "models")
     other = save(store, beginner)
-    reopened = Evaluations(database, store, Prepared(builtin_data))  # type: ignore[arg-type]
+    reopened = open_evaluations(store=store)
     reopened.adopt(other)
     metrics = reopened.latest(1, other.test_dataset).metrics
-    reopened.close()
 
     assert other.version == 1
     assert metrics is not None

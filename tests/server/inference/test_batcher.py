@@ -141,6 +141,18 @@ def test_requests_gather_while_the_engine_is_busy_and_go_together(
     np.testing.assert_array_equal(engine.batches[1], images[1:31])
 
 
+def test_bytes_and_floats_that_go_together_get_the_same_answers(
+    busy: MicroBatcher, engine: GatedEngine, images: Images, expected: npt.NDArray[np.float32]
+) -> None:
+    as_floats = [busy.submit(image[None] / np.float32(255)) for image in images[:10]]
+    as_bytes = [busy.submit(image[None]) for image in images[:10]]
+    engine.gate.set()
+    for number, pair in enumerate(zip(as_floats, as_bytes, strict=True)):
+        for future in pair:
+            np.testing.assert_allclose(answer(future).probabilities[0], expected[number], atol=1e-5)
+    assert [len(batch) for batch in engine.batches] == [1, 20]
+
+
 def test_no_batch_is_larger_than_the_limit_in_rows(
     busy: MicroBatcher, engine: GatedEngine, images: Images, expected: npt.NDArray[np.float32]
 ) -> None:
@@ -273,7 +285,7 @@ def test_cancelled_and_failed_requests_make_room_again(
     "bad", [np.zeros((0, 28, 28), np.uint8), np.zeros((1, 28, 28)), np.zeros((1, 27, 28), np.uint8)]
 )
 def test_a_bad_request_is_refused_before_it_can_spoil_a_batch(busy: MicroBatcher, bad: Any) -> None:
-    with pytest.raises(ValueError, match=r"expected \(N, 28, 28\) uint8 images, N ≥ 1"):
+    with pytest.raises(ValueError, match=r"expected \(N, 28, 28\) uint8 or float32 images, N ≥ 1"):
         busy.submit(bad)
 
 

@@ -59,14 +59,14 @@ def test_threads_may_share_it(artifact: Path, builtin_data: Data) -> None:
 @pytest.mark.parametrize(
     "images",
     [
-        np.zeros((1, 28, 28), np.float32),
+        np.zeros((1, 28, 28), np.float64),
         np.zeros((28, 28), np.uint8),
         np.zeros((1, 28, 28, 1), np.uint8),
         np.zeros((1, 784), np.uint8),
     ],
 )
-def test_anything_but_28x28_bytes_is_refused(artifact: Path, images: Any) -> None:
-    with pytest.raises(ValueError, match=r"expected \(N, 28, 28\) uint8"):
+def test_anything_but_images_of_28x28_pixels_is_refused(artifact: Path, images: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected \(N, 28, 28\) uint8 or float32"):
         Engine(artifact).probabilities(images)
 
 

@@ -206,6 +206,19 @@ def test_a_few_versions_stay_loaded_and_the_longest_unused_goes(engines: Engines
     assert inference_threads() == MAX_OTHERS
 
 
+def test_a_version_that_is_let_go_of_leaves_memory(engines: Engines, images: Images) -> None:
+    engines.deploy(1)
+    engines.load(2)
+    threads = inference_threads()
+    engines.evict(2)
+    assert not engines.is_loaded(2)
+    assert inference_threads() == threads - 1
+    # Neither one that is not loaded nor the one that answers is meant.
+    engines.evict(2)
+    engines.evict(1)
+    assert ask(engines, images)[0] == 1
+
+
 def test_a_version_loaded_before_is_deployed_without_loading_it_again(
     engines: Engines, versions: ModelStore, images: Images
 ) -> None:
