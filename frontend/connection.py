@@ -11,11 +11,11 @@ from enum import Enum, auto
 from html import escape
 
 import streamlit as st
+from digits.client import Client, Environment
+from digits.client.errors import ClientError, ServerUnavailable
 
-from frontend.client import Client
-from frontend.errors import ClientError, ServerUnavailable
+from frontend.client import connect
 
-DEFAULT_ADDRESS = "127.0.0.1:50051"
 POLL_S = 2.0
 PING_DEADLINE_S = 1.5
 # One slow answer happens on a busy machine; two in a row are worth a word.
@@ -34,19 +34,19 @@ class State(Enum):
     LOST = auto()
 
 
-def address() -> str:
-    """The server's address, host:port."""
-    return os.environ.get("DIGITS_SERVER") or DEFAULT_ADDRESS
+def environment() -> Environment:
+    """The server's address, and what it takes to talk to it."""
+    return Environment.read(os.environ)
 
 
 @st.cache_resource(show_spinner=False)
-def _client(server: str) -> Client:
-    return Client(server)
+def _client(server: Environment) -> Client:
+    return connect(server)
 
 
 def client() -> Client:
     """The client that all visitors of this process share."""
-    return _client(address())
+    return _client(environment())
 
 
 def note(error: ClientError) -> None:
@@ -85,7 +85,7 @@ def _poll() -> State:
 def _banner_html(state: State) -> str:
     # The element stays in place without text, so that screen readers announce what comes into it.
     text = ""
-    where = f"<b>{escape(address())}</b>"
+    where = f"<b>{escape(environment().address)}</b>"
     if state is State.LOST:
         text = (
             f"No server is answering at {where}. Start it with <code>make demo</code> or "

@@ -49,6 +49,16 @@ class MisclassifiedOrder(ContractEnum):
     LOSS = 2
     INDEX = 3
     RANDOM = 4
+    MARGIN = 5
+
+
+class ComparisonOutcome(ContractEnum):
+    """How two versions read a digit; UNSPECIFIED in a filter: all that at least one misreads."""
+
+    UNSPECIFIED = 0
+    FIXED = 1
+    BROKEN = 2
+    BOTH_WRONG = 3
 
 
 class Preprocessing(ContractEnum):
@@ -126,3 +136,47 @@ class TrainingPhase(ContractEnum):
     STARTING = 1
     TRAINING = 2
     EVALUATING = 3
+
+
+class GateData(ContractEnum):
+    """What a gate's comparison was measured on."""
+
+    UNSPECIFIED = 0
+    VALIDATION = 1
+    SAMPLES = 2
+
+
+class DeploymentAction(ContractEnum):
+    """What happened to a version."""
+
+    UNSPECIFIED = 0
+    DEPLOYED = 1
+    ROLLED_BACK = 2
+    DELETED = 3
+
+
+class ExportFormat(ContractEnum):
+    """A form of a version that other software reads."""
+
+    UNSPECIFIED = 0
+    KERAS = 1
+    SAVED_MODEL = 2
+    TFLITE = 3
+    ONNX = 4
+
+
+class SampleSource(ContractEnum):
+    """Where a sample came from; UNSPECIFIED in a filter: any."""
+
+    UNSPECIFIED = 0
+    DRAWN = 1
+    IMPORTED = 2
+
+
+class SampleUse(ContractEnum):
+    """What a sample is used for; UNSPECIFIED in a filter: any."""
+
+    UNSPECIFIED = 0
+    TRAINING = 1
+    HELD_OUT = 2
+    EXCLUDED = 3

@@ -1,0 +1,218 @@
+"""The same client for asyncio: the same methods, arguments, records and errors, each answer awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+
+from digits.client.attempts import Attempts, Caller
+from digits.client.call import Deadlines, Duplex, Followed, Gathered, Unary, Upload
+from digits.client.calls import evaluation, model, prediction, sample, training
+from digits.client.channel import channel_options, wire
+from digits.client.methods import like
+from digits.client.tls import Tls
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+def answer(
+    call: Callable[P, Unary[R] | Gathered[R] | Upload[R]],
+) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, R]]:
+    """The method that makes this call and returns its answer."""
+
+    @like(call, returns="Coroutine[Any, Any, {}]")
+    async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self._answer(call(*args, **kwargs))
+
+    return method
+
+
+def follow(call: Callable[P, Followed[R]]) -> Callable[Concatenate[AsyncClient, P], AsyncIterator[R]]:
+    """The method that makes this call and gives its answers as they come."""
+
+    @like(call, returns="AsyncIterator[{}]")
+    def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[R]:
+        return self._follow(call(*args, **kwargs))
+
+    return method
+
+
+def exchange(
+    call: Callable[P, Duplex[S, R]],
+) -> Callable[Concatenate[AsyncClient, Iterable[S] | AsyncIterable[S], P], AsyncIterator[R]]:
+    """The method that sends what it is given and gives the answers as they come."""
+
+    @like(call, returns="AsyncIterator[{}]", stream="Iterable[bytes] | AsyncIterable[bytes]")
+    def method(
+        self: AsyncClient, images: Iterable[S] | AsyncIterable[S], /, *args: P.args, **kwargs: P.kwargs
+    ) -> AsyncIterator[R]:
+        return self._exchange(call(*args, **kwargs), images)
+
+    return method
+
+
+class AsyncClient(Caller):
+    """All methods of `digits.v1` at one address, for one event loop; holds one channel. See `Client`.
+
+    async with AsyncClient("127.0.0.1:50051") as client:
+        print((await client.predict(Path("seven.png").read_bytes())).prediction.digit)
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        token: str = "",
+        tls: Tls | None = None,
+        deadlines: Deadlines | None = None,
+        retries: int = 3,
+    ) -> None:
+        super().__init__(address, token, deadlines, retries)
+        options = channel_options(tls)
+        self._channel = (
+            grpc.aio.insecure_channel(address, options)
+            if tls is None
+            else grpc.aio.secure_channel(address, tls.credentials(), options)
+        )
+
+    async def close(self) -> None:
+        """End the connection. The client cannot be used afterwards."""
+        await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # Predictions
+
+    predict = answer(prediction.predict)
+    predict_pixels = answer(prediction.predict_pixels)
+    predict_batch = answer(prediction.predict_batch)
+    stream_predict = exchange(prediction.stream_predict)
+    read_number = answer(prediction.read_number)
+    explain_prediction = answer(prediction.explain_prediction)
+    explain_pixels = answer(prediction.explain_pixels)
+
+    # Training
+
+    list_recipes = answer(training.list_recipes)
+    start_training = answer(training.start_training)
+    get_training = answer(training.get_training)
+    list_trainings = answer(training.list_trainings)
+    watch_training = follow(training.watch_training)
+    stop_training = answer(training.stop_training)
+    cancel_training = answer(training.cancel_training)
+
+    # Evaluation
+
+    list_datasets = answer(evaluation.list_datasets)
+    evaluate = answer(evaluation.evaluate)
+    get_evaluation = answer(evaluation.get_evaluation)
+    list_test_digits = answer(evaluation.list_test_digits)
+    list_misclassified = answer(evaluation.list_misclassified)
+    compare_models = answer(evaluation.compare_models)
+    list_likely_label_errors = answer(evaluation.list_likely_label_errors)
+    mark_mislabelled = answer(evaluation.mark_mislabelled)
+
+    # Models
+
+    list_models = answer(model.list_models)
+    get_model = answer(model.get_model)
+    deploy_model = answer(model.deploy_model)
+    list_deployments = answer(model.list_deployments)
+    delete_model = answer(model.delete_model)
+    export_model = answer(model.export_model)
+
+    # Samples
+
+    add_sample = answer(sample.add_sample)
+    add_sample_pixels = answer(sample.add_sample_pixels)
+    list_samples = answer(sample.list_samples)
+    update_sample = answer(sample.update_sample)
+    delete_sample = answer(sample.delete_sample)
+    import_samples = answer(sample.import_samples)
+    export_samples = follow(sample.export_samples)
+    evaluate_samples = answer(sample.evaluate_samples)
+
+    async def _answer(self, call: Unary[R] | Gathered[R] | Upload[R]) -> R:
+        attempts = self._begin(call.terms)
+        while True:
+            try:
+                return await self._send(call, attempts)
+            except grpc.RpcError as error:
+                pause_s = attempts.pause_s(error)
+            await asyncio.sleep(pause_s)
+
+    async def _send(self, call: Unary[R] | Gathered[R] | Upload[R], attempts: Attempts) -> R:
+        timeout_s, along = attempts.left_s(), attempts.metadata
+        if isinstance(call, Unary):
+            unary = self._channel.unary_unary(*wire(call.rpc))
+            return call.convert(await unary(call.request, timeout=timeout_s, metadata=along))
+        if isinstance(call, Gathered):
+            parts = self._channel.unary_stream(*wire(call.rpc))
+            return call.convert(
+                [part async for part in parts(call.request, timeout=timeout_s, metadata=along)]
+            )
+        upload = self._channel.stream_unary(*wire(call.rpc))
+        return call.convert(await upload(call.requests(), timeout=timeout_s, metadata=along))
+
+    async def _follow(self, call: Followed[R]) -> AsyncIterator[R]:
+        attempts = self._begin(call.terms)
+        stream = self._channel.unary_stream(*wire(call.rpc))
+        while True:
+            has_begun = False
+            responses = stream(call.request, timeout=attempts.left_s(), metadata=attempts.metadata)
+            try:
+                async for response in responses:
+                    has_begun = True
+                    attempts.begin_anew()
+                    yield call.convert(response)
+                return
+            except grpc.RpcError as error:
+                # What was given cannot be taken back: only states may follow each other after a break.
+                pause_s = attempts.pause_s(error, may_repeat=call.is_state or not has_begun)
+            finally:
+                responses.cancel()
+            await asyncio.sleep(pause_s)
+
+    async def _exchange(self, call: Duplex[S, R], items: Iterable[S] | AsyncIterable[S]) -> AsyncIterator[R]:
+        attempts = self._begin(call.terms)
+        broken: list[BaseException] = []
+
+        async def requests() -> AsyncIterator[Message]:
+            try:
+                if isinstance(items, AsyncIterable):
+                    async for item in items:
+                        yield call.request(item)
+                else:
+                    for item in items:
+                        yield call.request(item)
+            except Exception as error:  # In a task of gRPC's, which would swallow it.
+                broken.append(error)
+                raise
+
+        stream = self._channel.stream_stream(*wire(call.rpc))
+        responses = stream(requests(), timeout=attempts.left_s(), metadata=attempts.metadata)
+        try:
+            async for response in responses:
+                yield call.convert(response)
+        except (grpc.RpcError, asyncio.CancelledError) as error:
+            if broken:
+                raise broken[0] from None
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            attempts.pause_s(error, may_repeat=False)
+        finally:
+            responses.cancel()

@@ -1,0 +1,1 @@
+"""Messages of `digits.v1` to records and back, one module a service."""
