@@ -22,13 +22,21 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
     cannot be decoded, is truncated, animated, over 4 MiB or over 4096×4096 pixels; size and structure are
     judged before decoding.
     """
+    return to_ink(decode_pixels(data))
+
+
+def decode_pixels(data: bytes) -> NDArray[Any]:
+    """The pixels of an encoded image as `decode_image` takes them; raises as it does.
+
+    (H, W), (H, W, 3) BGR or, where there may be transparency, (H, W, 4) BGRA; uint8.
+    """
     header = read_header(data)
     pixels = _decode(data, header)
     if pixels is None or sorted(pixels.shape[:2]) != sorted((header.height, header.width)):
         raise InvalidImage(
             "image", f"expected a {header.format} file, got {len(data)} bytes that cannot be decoded"
         )
-    return to_ink(pixels)
+    return pixels
 
 
 def _decode(data: bytes, header: Header) -> NDArray[Any] | None:

@@ -73,7 +73,7 @@ class TrainingChild:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env=_environment(os.environ, self._scratch),
+                env=child_environment(os.environ, self._scratch),
                 # A group of its own: Ctrl-C in the server's terminal is the server's to deal with.
                 start_new_session=True,
             )
@@ -139,7 +139,9 @@ class TrainingChild:
 
     def _last_words(self, code: int) -> str:
         """The last line of the child's log, where it has to do with the end."""
-        lines = self._log_file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        log_lines = self._log_file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        # Structured lines are for programs, and none of them is a cry of a library that fails.
+        lines = [line for line in log_lines if not line.startswith('{"time": ')]
         was_ended_from_outside = -code in (signal.SIGKILL, signal.SIGTERM)
         return (
             f"; the last line of its log: {lines[-1][:300]}" if lines and not was_ended_from_outside else ""
@@ -156,7 +158,7 @@ def _ending(code: int) -> str:
     return SIGNALS.get(number, f"ended by {number.name}")
 
 
-def _environment(own: Mapping[str, str], scratch: Path) -> dict[str, str]:
+def child_environment(own: Mapping[str, str], scratch: Path) -> dict[str, str]:
     passed = {
         name: value for name, value in own.items() if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
     }
