@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from pathlib import Path
 
 from server.config import Config
 from server.database import open_database
 from server.datasets import DataPreparation
-from server.errors import DigitsError, NothingDeployed
-from server.evaluation import Evaluation, Evaluations
+from server.errors import EvaluationNotFound, NothingDeployed
+from server.evaluation import Evaluation, Evaluations, Review
+from server.explanation import Explainer, Neighbours
+from server.exports import Exports
+from server.gate import Gate, GateReport
 from server.inference import Engines
-from server.models import Deployments, ModelStore, ModelVersion
+from server.models import ModelStore, ModelVersion
 from server.prediction import Predictor
 from server.reading import NumberReader
+from server.samples import Samples
 from server.training import Trainings
-
-log = logging.getLogger(__name__)
+from server.versions import Versions
 
 SHIPPED = Path(__file__).parent / "shipped"
 
@@ -31,20 +32,28 @@ class Application:
         self.data = DataPreparation(config.data / "datasets", mnist=config.mnist, url=config.mnist_url)
         self._database = open_database(f"sqlite:///{config.data / 'digits.db'}")
         self.store = ModelStore(config.data / "models")
-        self.store.clean_staging()
         self.engines = Engines(self.store)
         self.predictor = Predictor(self.engines)
         self.numbers = NumberReader(self.predictor)
+        neighbours = Neighbours(config.data / "features", self.store, self.data)
+        self.explainer = Explainer(self.predictor, neighbours)
         self.evaluations = Evaluations(self._database, self.store, self.data)
-        self._deployments = Deployments(self._database)
-        self._deploying = threading.Lock()
-        shipped = self.store.install_shipped(SHIPPED)
-        for version in self.store.list():
-            self.evaluations.adopt(version)
-        self._deploy_at_start(shipped)
+        self.review = Review(self.evaluations, self.data)
+        self.samples = Samples(self._database, self.store, self.data, config.data / "samples")
+        gate = Gate(self.store, self.data, self.samples)
+        self.versions = Versions(
+            self._database, self.store, self.engines, self.evaluations, gate, shipped=SHIPPED
+        )
+        self.exports = Exports(config.data / "exports", self.store)
         # Last: runs that waited when the server went down go on at once.
         self.trainings = Trainings(
-            self._database, self.store, self.data, config.data, on_version=self._on_version
+            self._database,
+            self.store,
+            self.data,
+            config.data,
+            on_version=self.versions.take_up,
+            samples=self.samples.training_set,
+            deployed=lambda: self.engines.deployed,
         )
 
     @property
@@ -60,50 +69,44 @@ class Application:
                 raise NothingDeployed
         return self.store.get(number)
 
-    def deploy(self, number: int, cause: str) -> None:
-        """Let a version answer from now on: it is loaded first, and recorded once it answers.
+    def deploy(self, number: int, cause: str, request_id: str | None = None) -> None:
+        """Let a version answer from now on. See `Versions.deploy`."""
+        self.versions.deploy(number, cause, request_id)
 
-        Raises ModelNotFound, or ModelCorrupt when it cannot be loaded; the old version stays then.
-        """
-        with self._deploying:
-            self.engines.deploy(number)
-            self._deployments.deploy(number, cause)
-            self.store.announce_deployed(number)
-        log.info("deployed", extra={"model_version": number, "cause": cause})
+    def delete(self, number: int, cause: str) -> None:
+        """Delete a version. See `Versions.delete`."""
+        self.versions.delete(number, cause, self.trainings.keep_off)
+        self.exports.clean()
+
+    def gate(self, version: ModelVersion) -> GateReport | None:
+        """How a version did at the gate; None for one that was never there."""
+        return None if version.is_shipped else self.trainings.gate(version.training_id)
+
+    def undeploy(self, cause: str) -> None:
+        """Let no version answer until one is deployed again, or the server starts anew."""
+        self.versions.undeploy(cause)
+
+    def redeploy(self, cause: str) -> None:
+        """Let the version that was deployed last answer (again). Raises NothingDeployed, ModelCorrupt."""
+        self.versions.redeploy(cause)
 
     def evaluation(self, version: ModelVersion) -> Evaluation:
-        """The newest evaluation of a version on its own test set."""
-        return self.evaluations.latest(version.version, version.test_dataset)
+        """The newest evaluation of a version on its own test set. Raises ModelNotFound."""
+        try:
+            return self.evaluations.latest(version.version, version.test_dataset)
+        except EvaluationNotFound:
+            # Asked for in the moment between the version's arrival and its taking up.
+            self.evaluations.adopt(version)
+            return self.evaluations.latest(version.version, version.test_dataset)
 
     def close(self) -> None:
         """End the training child, the workers and the connections, in the order of who needs whom."""
         self.trainings.close()
         self.evaluations.close()
+        self.explainer.close()
         self.predictor.close()
         self.engines.close()
+        self.exports.close()
+        self.samples.close()
         self.data.close()
         self._database.dispose()
-
-    def _on_version(self, number: int, deploy: bool) -> None:
-        """A training run has made a version."""
-        self.evaluations.adopt(self.store.get(number))
-        if deploy:
-            self.deploy(number, "its training asked for it")
-
-    def _deploy_at_start(self, shipped: int) -> None:
-        """Serve what was deployed last; when that cannot be loaded, the shipped version, and say so."""
-        last = self._deployments.current()
-        for number in dict.fromkeys((last, shipped)):
-            if number is None:
-                continue
-            try:
-                self.engines.deploy(number)
-            except DigitsError as error:
-                log.error("version not loaded", extra={"model_version": number, "reason": error.message})
-                continue
-            if number != last:
-                cause = "first start" if last is None else f"version {last} could not be loaded at start"
-                self._deployments.deploy(number, cause)
-            # Always: the last start may have ended between the record and the announcement.
-            self.store.announce_deployed(number)
-            return

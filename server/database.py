@@ -1,4 +1,4 @@
-"""The one database: training runs, evaluations, deployments. SQLite in WAL mode unless a URL says otherwise.
+"""The one database: runs, evaluations, deployments, samples. SQLite in WAL mode unless a URL says otherwise.
 
 Model versions are folders, not rows (see `server.models`): where the two disagree after a crash, the
 folder is right. Times are stored as UTC and come back aware of it.
@@ -7,6 +7,8 @@ folder is right. Times are stored as UTC and come back aware of it.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,9 +16,11 @@ from sqlalchemy import (
     JSON,
     Boolean,
     Column,
+    Connection,
     DateTime,
     Dialect,
     Engine,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -73,6 +77,11 @@ trainings = Table(
     Column("resumes", Integer, nullable=False, server_default="0"),
     Column("device", Text, nullable=False, server_default=""),
     Column("libraries", JSON(none_as_null=True)),
+    # The id of the call that asked for it: its log lines carry it.
+    Column("call_id", String(128), nullable=False, server_default=""),
+    Column("base_version", Integer),
+    Column("samples", Integer, nullable=False, server_default="0"),
+    Column("gate", JSON(none_as_null=True)),
 )
 
 evaluations = Table(
@@ -102,8 +111,61 @@ deployments = Table(
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("model_version", Integer, nullable=False),
+    # Deletions are in the list too; rows of an earlier version are deployments all.
+    Column("action", String(16), nullable=False, server_default="deployed"),
     Column("cause", Text, nullable=False),
     Column("created", UtcDateTime, nullable=False),
+)
+
+# Makes DeployModel safe to retry. Not in the list itself: a request may find its version deployed already.
+deployment_requests = Table(
+    "deployment_requests",
+    metadata,
+    Column("request_id", String(64), primary_key=True),
+    Column("model_version", Integer, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+)
+
+mislabelled = Table(
+    "mislabelled",
+    metadata,
+    # A digit by its place and by its content: with other digits on this machine the same place may hold
+    # another image, and the mark is not for that one.
+    Column("dataset", String(32), primary_key=True),
+    Column("digit_index", Integer, primary_key=True, autoincrement=False),
+    Column("sha256", String(64), primary_key=True),
+    # None when it was not said what it is instead.
+    Column("correct_label", Integer),
+    Column("created", UtcDateTime, nullable=False),
+)
+
+
+samples = Table(
+    "samples",
+    metadata,
+    # Grows with every row: the newest sample has the highest number.
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(32), nullable=False, unique=True),
+    # Makes AddSample safe to retry: the same request finds its own sample.
+    Column("request_id", String(128), unique=True),
+    Column("label", Integer, nullable=False),
+    Column("predicted_digit", Integer, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("model_version", Integer, nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("updated", UtcDateTime),
+    # Its pixels are those of a digit that measures versions, in one form or another.
+    Column("is_test_digit", Boolean, nullable=False),
+    # Whether it is kept aside once there are enough.
+    Column("is_aside", Boolean, nullable=False),
+    # SHA-256 of its pixels, and of every form of it that may equal a test digit.
+    Column("pixels_sha256", String(64), nullable=False, index=True),
+    Column("fingerprints", JSON(none_as_null=True), nullable=False),
+    # 784 bytes, 28x28 row by row, 0 = background.
+    Column("pixels", LargeBinary, nullable=False),
+    # Last: SQLite reads a row from its beginning, and this is its longest part.
+    Column("drawing", LargeBinary, nullable=False),
 )
 
 
@@ -120,6 +182,26 @@ def open_database(url: str) -> Engine:
     metadata.create_all(engine)
     _add_new_columns(engine)
     return engine
+
+
+@contextmanager
+def begin_durably(engine: Engine) -> Iterator[Connection]:
+    """A transaction that outlasts a power cut once it is committed; others only outlast a crash.
+
+    It waits for the disk: for what a person was told is kept, not for what a run writes many times.
+    """
+    with engine.connect() as connection:
+        is_sqlite = engine.dialect.name == "sqlite"
+        try:
+            if is_sqlite:
+                # Before the transaction, within which SQLite would pass over it.
+                connection.exec_driver_sql("PRAGMA synchronous=FULL")
+                connection.commit()
+            with connection.begin():
+                yield connection
+        finally:
+            if is_sqlite:
+                connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
 
 
 def _add_new_columns(engine: Engine) -> None:

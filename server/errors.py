@@ -5,26 +5,44 @@ DigitsError
 │   ├── InvalidImage         undecodable, truncated, too large, wrong number of bytes
 │   ├── BlankImage           an image without ink
 │   ├── InvalidOption        a training option or a filter out of its range
-│   └── InvalidPageToken     a token that came from another query
+│   ├── InvalidPageToken     a token that came from another query
+│   ├── InvalidArchive       samples that cannot be read, or too many of them
+│   ├── MalformedRequest     bytes that are no message
+│   └── MessageTooLarge
+├── Unauthenticated          nobody knows who calls
+│   ├── TokenMissing
+│   └── TokenUnknown
+├── PermissionDenied         it is known who calls, and that is not enough
+│   └── RoleTooLow
 ├── NotFound
 │   ├── ModelNotFound
+│   ├── UnknownModel         the same in the Open Inference Protocol's words
 │   ├── TrainingNotFound
-│   └── EvaluationNotFound
+│   ├── EvaluationNotFound
+│   ├── SampleNotFound
+│   └── ServiceNotFound      the health of a service that is not there
 ├── FailedPrecondition       right request, wrong moment
 │   ├── NothingDeployed
+│   ├── NoSamples            a run that learns from samples, without any
+│   ├── BaseVersionGone      going on from a version whose own beginning was deleted
 │   ├── DatasetUnavailable
 │   ├── TrainedOnDataset     measuring a version on what it has learnt by heart
 │   ├── TrainingFinished
 │   ├── TrainingWaiting      stopping a run that has not begun
 │   ├── ModelCorrupt         a version's files do not match their checksums
+│   ├── ModelInUse           deleting a version that something still needs
 │   └── ReadOnly             asked of a replica, which only reads
 ├── Exhausted                come back later; carries the seconds to wait
 │   ├── TrainingQueueFull
 │   └── Overloaded
+├── SamplesFull              no room until something is deleted: nothing that passes by itself
 ├── Unavailable              come back soon; carries the seconds to wait
 │   ├── DataPreparing
+│   ├── ModelNotReady        NothingDeployed in the Open Inference Protocol's words
 │   └── ShuttingDown
-└── DeadlineExceeded         the caller no longer waits for the answer
+├── DeadlineExceeded         the caller no longer waits for the answer
+└── Unsupported              a part of the Open Inference Protocol that is not served
+    └── UnknownMethod        no service has this method
 """
 
 from __future__ import annotations
@@ -76,12 +94,76 @@ class InvalidPageToken(InvalidArgument):
         )
 
 
+class MalformedRequest(InvalidArgument):
+    """The bytes that came are not the method's request message."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__("request", f"expected the request message of {method}, got bytes that do not parse")
+
+
+class MessageTooLarge(InvalidArgument):
+    """The request message is larger than any may be."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(
+            "request",
+            f"expected a message of at most {limit_bytes >> 20} MiB, got a larger one; send less at once",
+            limit_bytes=str(limit_bytes),
+        )
+
+
+class Unauthenticated(DigitsError):
+    """The call does not show who makes it."""
+
+
+class TokenMissing(Unauthenticated):
+    """The call carries no token, and this server asks for one."""
+
+    def __init__(self) -> None:
+        super().__init__("expected a token in the metadata, `authorization: Bearer <token>`, got none")
+
+
+class TokenUnknown(Unauthenticated):
+    """The call carries a token that this server does not know."""
+
+    def __init__(self) -> None:
+        super().__init__("the token is not one of this server's; ask whoever runs it for one")
+
+
+class PermissionDenied(DigitsError):
+    """The call shows who makes it, and that one may not."""
+
+
+class RoleTooLow(PermissionDenied):
+    """The token's role does not allow this method."""
+
+    def __init__(self, method: str, needed: str) -> None:
+        super().__init__(f"{method} needs a token with the role {needed}", role=needed)
+
+
+class InvalidArchive(InvalidArgument):
+    """The archive holds no samples that can be read. The message names what is wrong, and where."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("chunk", message)
+
+
 class NotFound(DigitsError):
-    """The thing that was named does not exist."""
+    """The thing that was named does not exist. The first of the metadata says which it was."""
+
+    resource_type = ""
+    """What kind of thing was named, such as "digits.v1.Model"."""
+
+    @property
+    def resource_name(self) -> str:
+        """Which one was named."""
+        return next(iter(self.metadata.values()), "")
 
 
 class ModelNotFound(NotFound):
     """No model version has this number."""
+
+    resource_type = "digits.v1.Model"
 
     def __init__(self, version: int) -> None:
         super().__init__(
@@ -90,8 +172,20 @@ class ModelNotFound(NotFound):
         )
 
 
+class UnknownModel(NotFound):
+    """A client of the Open Inference Protocol named a model or version that there is not."""
+
+    resource_type = "digits.v1.Model"
+
+    def __init__(self, what: str) -> None:
+        # The beginning that clients of the protocol know.
+        super().__init__(f"Request for unknown model: {what}", model=what)
+
+
 class TrainingNotFound(NotFound):
     """No training run has this id."""
+
+    resource_type = "digits.v1.Training"
 
     def __init__(self, training_id: str) -> None:
         super().__init__(
@@ -103,9 +197,39 @@ class TrainingNotFound(NotFound):
 class EvaluationNotFound(NotFound):
     """No evaluation has this id, or the version was not measured on this data set yet."""
 
+    resource_type = "digits.v1.Evaluation"
+
+
+class ServiceNotFound(NotFound):
+    """This server has no such service, so there is no health of it."""
+
+    resource_type = "service"
+
+    def __init__(self, service: str) -> None:
+        super().__init__(
+            f"service: no service {service!r}; reflection lists those there are", service=service
+        )
+
+
+class SampleNotFound(NotFound):
+    """No sample has this id."""
+
+    resource_type = "digits.v1.Sample"
+
+    def __init__(self, sample_id: str) -> None:
+        super().__init__(
+            f"sample_id: no sample {sample_id!r}; ListSamples shows the samples there are",
+            sample_id=sample_id,
+        )
+
 
 class FailedPrecondition(DigitsError):
-    """The request is right, but not in the present state."""
+    """The request is right, but not in the present state. What the metadata names is in that state."""
+
+    @property
+    def subject(self) -> str:
+        """What has to change first: `name/value` of the first of the metadata, else the server itself."""
+        return next((f"{name}/{value}" for name, value in self.metadata.items()), "server")
 
 
 class NothingDeployed(FailedPrecondition):
@@ -113,6 +237,24 @@ class NothingDeployed(FailedPrecondition):
 
     def __init__(self) -> None:
         super().__init__("no version is deployed; deploy one with DeployModel, or name a model_version")
+
+
+class NoSamples(FailedPrecondition):
+    """A run would learn from people's own samples, and there are none to train on."""
+
+    def __init__(self) -> None:
+        super().__init__("there are no samples to train on; draw some digits and say what they are first")
+
+
+class BaseVersionGone(FailedPrecondition):
+    """A version was taught from another one, from which every further teaching begins, and that is gone."""
+
+    def __init__(self, version: int, root: int) -> None:
+        super().__init__(
+            f"base_version: version {version} was taught from version {root}, from which teaching begins "
+            "again, and that was deleted; name another base_version",
+            base_version=str(version),
+        )
 
 
 class DatasetUnavailable(FailedPrecondition):
@@ -140,6 +282,14 @@ class TrainingWaiting(FailedPrecondition):
 
 class ModelCorrupt(FailedPrecondition):
     """A version's files are damaged, or are no model this server can run."""
+
+
+class ModelInUse(FailedPrecondition):
+    """A version cannot be deleted: it is deployed, came with the software, or a run goes on from it."""
+
+    def __init__(self, version: int, why: str) -> None:
+        """`why`: the rest of the sentence that begins with "version 3"."""
+        super().__init__(f"version {version} {why}", model_version=str(version))
 
 
 class ReadOnly(FailedPrecondition):
@@ -178,12 +328,30 @@ class Overloaded(Exhausted):
     """More predictions are waiting than the server will hold."""
 
 
+class SamplesFull(DigitsError):
+    """As many samples are kept as there may be: to retry makes no sense before some were deleted."""
+
+    def __init__(self, kept: int, limit: int) -> None:
+        super().__init__(
+            f"{kept:,} samples are kept, and there may be {limit:,}; delete some with DeleteSample",
+            kept=str(kept),
+            limit=str(limit),
+        )
+
+
 class Unavailable(RetryLater):
     """The server cannot answer yet, or no longer."""
 
 
 class DataPreparing(Unavailable):
     """The digits are still being read or downloaded."""
+
+
+class ModelNotReady(Unavailable):
+    """A client of the Open Inference Protocol asked for a prediction, and nothing is deployed."""
+
+    def __init__(self) -> None:
+        super().__init__("the model is not ready: no version is deployed", retry_after_s=5.0)
 
 
 class ShuttingDown(Unavailable):
@@ -195,3 +363,14 @@ class DeadlineExceeded(DigitsError):
 
     def __init__(self) -> None:
         super().__init__("the deadline passed while the request waited; nothing was computed")
+
+
+class Unsupported(DigitsError):
+    """The method or the parameter belongs to a protocol that is served here, but is not."""
+
+
+class UnknownMethod(Unsupported):
+    """This server has no such method."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__(f"no method {method}; reflection lists those there are", method=method)

@@ -5,7 +5,7 @@ pipe open for as long as it lives. One more line may follow, at any time:
 
     {"command": "stop"}                 end early, and keep the best epoch
 
-The child answers on its standard output with events, one a line:
+The child answers on its standard output with events, one a line, with the spec's `call_id` if it has one:
 
     {"event": "environment", "device": ..., "libraries": {...}}     what it trains on, before the first step
     {"event": "history", "history": [...]}      `EpochMetrics` of the epochs that earlier attempts finished
@@ -17,11 +17,14 @@ The child answers on its standard output with events, one a line:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from server.recipes import TrainingOptions
 
@@ -47,6 +50,14 @@ class TrainingSpec:
     """Whether it was asked to stop already: end after the last finished epoch, or after the first."""
     elapsed_s: float = 0.0
     """What earlier attempts at the run took."""
+    base: Path | None = None
+    """The folder of the version to go on from; None: begin anew."""
+    base_version: int | None = None
+    """Its number."""
+    samples: Path | None = None
+    """The file of the samples to learn, by `write_samples`; None: none."""
+    call_id: str = ""
+    """The id of the call that asked for the run: the child's log lines and events carry it."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values by name; `from_json` reads them back."""
@@ -60,6 +71,10 @@ class TrainingSpec:
             "tensorboard": None if self.tensorboard is None else str(self.tensorboard),
             "stop_early": self.stop_early,
             "elapsed_s": self.elapsed_s,
+            "base": None if self.base is None else str(self.base),
+            "base_version": self.base_version,
+            "samples": None if self.samples is None else str(self.samples),
+            "call_id": self.call_id,
         }
 
     @classmethod
@@ -75,7 +90,34 @@ class TrainingSpec:
             tensorboard=Path(values["tensorboard"]) if values["tensorboard"] else None,
             stop_early=values["stop_early"],
             elapsed_s=values["elapsed_s"],
+            base=Path(values["base"]) if values.get("base") else None,
+            base_version=values.get("base_version"),
+            samples=Path(values["samples"]) if values.get("samples") else None,
+            call_id=values.get("call_id", ""),
         )
+
+
+def write_samples(
+    path: Path, ids: Sequence[str], pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]
+) -> None:
+    """Leave the samples of a run for its child: ids, pixels (N, 28, 28) uint8, labels (N,) uint8.
+
+    The file is there whole or not at all. Raises OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".new")
+    with beside.open("wb") as file:
+        np.savez(file, ids=np.array(ids, dtype=np.str_), pixels=pixels, labels=labels)
+    beside.replace(path)
+
+
+def read_samples(
+    path: Path,
+) -> tuple[tuple[str, ...], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Ids, pixels and labels that `write_samples` left. Raises OSError, ValueError or KeyError without."""
+    with np.load(path, allow_pickle=False) as arrays:
+        ids = tuple(str(one) for one in arrays["ids"])
+        return ids, np.asarray(arrays["pixels"], np.uint8), np.asarray(arrays["labels"], np.uint8)
 
 
 class Phase(StrEnum):

@@ -7,8 +7,10 @@ import threading
 import time
 
 from server.config import Config
-from server.errors import DigitsError, NothingDeployed, ReadOnly
+from server.errors import DigitsError, NothingDeployed
 from server.evaluation import Evaluation, EvaluationState
+from server.explanation import Explainer
+from server.gate import GateReport
 from server.inference import Engines
 from server.models import ModelStore, ModelVersion
 from server.prediction import Predictor
@@ -31,6 +33,7 @@ class Replica:
         self.engines = Engines(self.store)
         self.predictor = Predictor(self.engines)
         self.numbers = NumberReader(self.predictor)
+        self.explainer = Explainer(self.predictor, neighbours=None)
         self._failed: int | None = None
         self._failed_at = 0.0
         self._closing = threading.Event()
@@ -64,9 +67,9 @@ class Replica:
             metrics=version.metrics,
         )
 
-    def deploy(self, number: int, cause: str) -> None:
-        """A replica follows; it does not lead. Raises ReadOnly."""
-        raise ReadOnly("DeployModel")
+    def gate(self, version: ModelVersion) -> GateReport | None:
+        """None: how a version did at the gate is in the database of its owner."""
+        return None
 
     def close(self) -> None:
         """Follow no more, answer what is queued and end every thread."""

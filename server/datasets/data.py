@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from server.datasets.partitions import (
 )
 from server.datasets.prepared import open_arrays, paired, read_current
 from server.datasets.source import DataSource
-from server.errors import DatasetUnavailable
+from server.errors import DatasetUnavailable, TrainedOnDataset
 
 
 class Data:
@@ -96,6 +97,31 @@ class Data:
             train_partitions=(Partition.MNIST_REST, *(BUILTIN_PARTITIONS if use_all else ())),
             validation_partitions=() if use_all else BUILTIN_PARTITIONS,
             test_dataset=Dataset.MNIST_TEST,
+        )
+
+    def split_after(self, learnt: Collection[Partition]) -> Split:
+        """What a run uses that goes on from a version which has learnt these partitions.
+
+        They do not validate it. Raises TrainedOnDataset when they would measure it.
+        """
+        split = self.split(use_all=False)
+        if set(learnt).intersection(DATASET_PARTITIONS[split.test_dataset]):
+            raise TrainedOnDataset(
+                f"the version has learnt digits of {split.test_dataset}, which would measure what is made of "
+                "it here; go on from another version, or restart the server with DIGITS_MNIST set"
+            )
+        unseen = tuple(part for part in split.validation_partitions if part not in learnt)
+        return replace(
+            split,
+            validation=self._together(unseen) if unseen else None,
+            train_partitions=tuple(dict.fromkeys((*learnt, *split.train_partitions))),
+            validation_partitions=unseen,
+        )
+
+    def _together(self, partitions: tuple[Partition, ...]) -> Digits:
+        parts = [self.partition(partition) for partition in partitions]
+        return Digits(
+            np.concatenate([part.images for part in parts]), np.concatenate([part.labels for part in parts])
         )
 
     def _builtin_split(self, use_all: bool) -> Split:

@@ -15,9 +15,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import json
-import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -43,6 +41,7 @@ from server.datasets.prepared import (
 )
 from server.datasets.source import DataSource, SourceKind, content_sha256, image_hashes
 from server.errors import DatasetUnavailable
+from server.lifeline import end_with_stdin
 
 Report = Callable[[str, str], None]  # (step, message)
 
@@ -165,18 +164,6 @@ def _only_one(root: Path) -> Iterator[None]:
         yield
 
 
-def _end_with_stdin() -> None:
-    """End this process when the server that started it is gone, however it went."""
-
-    def watch() -> None:
-        # Not through sys.stdin: a thread waiting in it would hold its lock when the interpreter shuts down.
-        while os.read(0, 4096):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def _print_line(step: str, message: str) -> None:
     sys.stdout.write(json.dumps({"step": step, "message": message}) + "\n")
     sys.stdout.flush()
@@ -193,7 +180,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--end-with-stdin", action="store_true", help="stop when standard input is closed")
     options = parser.parse_args(arguments)
     if options.end_with_stdin:
-        _end_with_stdin()
+        end_with_stdin()
     try:
         prepare(options.root, options.mnist, options.url, _print_line)
     except DatasetUnavailable as error:

@@ -1,6 +1,6 @@
 """Model versions: immutable numbered folders, and the record of which of them was deployed when."""
 
-from server.models.deployments import Deployment, Deployments
+from server.models.deployments import Deployment, DeploymentAction, Deployments
 from server.models.store import ModelStore
 from server.models.version import (
     ARTIFACT,
@@ -17,6 +17,7 @@ __all__ = [
     "KERAS_MODEL",
     "PROBABILITIES",
     "Deployment",
+    "DeploymentAction",
     "Deployments",
     "FileRecord",
     "ModelStore",

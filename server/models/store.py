@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from server.errors import ModelCorrupt, ModelNotFound
 from server.models.files import sync, write_durably
+from server.models.sample_answers import SAMPLES, SampleAnswers, read_sample_answers
 from server.models.version import (
     ARTIFACT,
     DESCRIPTION,
@@ -30,6 +31,8 @@ from server.models.version import (
 log = logging.getLogger(__name__)
 
 STAGING = ".staging"
+# In there, with the number behind it: a version that is deleted, until its files are gone.
+DELETED = "deleted-"
 # The highest number ever given, so that a deleted version's number never comes back as another model.
 LAST_NUMBER = ".last_number"
 # Names the version that answers, for replicas: they have the folder only.
@@ -84,6 +87,33 @@ class ModelStore:
         log.info("version saved", extra={"model_version": number, "accuracy": staged.metrics.accuracy})
         return self.get(number)
 
+    def delete(self, version: int) -> None:
+        """Take a version out of the store, from one instant to the next; its number never comes back.
+
+        Its files wait in the staging area for `clean_deleted`. Raises ModelNotFound.
+        """
+        with self._committing:
+            folder = self._folder(version)
+            if version < 1 or not folder.is_dir():
+                raise ModelNotFound(version)
+            # Should a crash have come between the last commit and its note, the number is only in the name.
+            if self._last_number() < version:
+                write_durably(self._root / LAST_NUMBER, f"{version}\n")
+            folder.rename(self._root / STAGING / f"{DELETED}{version}")
+            sync(self._root)
+            self._descriptions.pop(version, None)
+        log.info("version deleted", extra={"model_version": version})
+
+    def deleted(self) -> tuple[int, ...]:
+        """The deleted versions whose files are still there; after a crash nobody may have noted that."""
+        names = (path.name for path in (self._root / STAGING).glob(f"{DELETED}*"))
+        return tuple(sorted(int(name.removeprefix(DELETED)) for name in names))
+
+    def clean_deleted(self) -> None:
+        """Remove the files of deleted versions. What cannot be removed now goes at the next start."""
+        for version in self.deleted():
+            shutil.rmtree(self._root / STAGING / f"{DELETED}{version}", ignore_errors=True)
+
     def install_shipped(self, shipped: Path) -> int:
         """Copy the version that comes with the software into the store, once; returns its number.
 
@@ -133,6 +163,11 @@ class ModelStore:
         except (FileNotFoundError, ValueError):
             return None
 
+    def folder(self, version: int) -> Path:
+        """The folder of a version, to train on from. Raises ModelNotFound, ModelCorrupt."""
+        self.get(version)
+        return self._folder(version)
+
     def artifact_path(self, version: int) -> Path:
         """The artifact to serve a version from, its checksum verified. Raises ModelNotFound, ModelCorrupt."""
         return verify_file(self._folder(version), self.get(version), ARTIFACT)
@@ -146,6 +181,16 @@ class ModelStore:
         path = verify_file(self._folder(version), self.get(version), PROBABILITIES)
         with np.load(path, allow_pickle=False) as arrays:
             return np.asarray(arrays["probabilities"], dtype=np.float32)
+
+    def sample_answers(self, version: int) -> SampleAnswers:
+        """What a version's cross-validation read in the samples that it was trained on, if it was on any.
+
+        Raises ModelNotFound, ModelCorrupt.
+        """
+        described, folder = self.get(version), self._folder(version)
+        if SAMPLES in described.files:
+            verify_file(folder, described, SAMPLES)
+        return read_sample_answers(folder)
 
     def _is_whole(self, version: ModelVersion) -> bool:
         try:

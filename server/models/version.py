@@ -18,6 +18,7 @@ from server.datasets import Dataset, DataSource, Partition
 from server.errors import ModelCorrupt
 from server.metrics import Metrics
 from server.models.files import sha256_of
+from server.models.sample_answers import SAMPLES
 
 ARTIFACT = "model.onnx"
 """What serves and what was measured: float32 (N, 28, 28, 1) in [0, 1] -> float32 (N, 10)."""
@@ -67,6 +68,10 @@ class Provenance:
     uncertain_below: float = NEUTRAL_UNCERTAIN_BELOW
     """A reading with less confidence is called uncertain, in [0, 1]. The defaults of both are for versions
     without validation digits, and for those made before there was a calibration."""
+    base_version: int | None = None
+    """The version that its training went on from; None for one that began anew."""
+    samples: int = 0
+    """How many of people's own samples it was trained on, those of its base included."""
     pen_strokes: Mapping[str, Any] = field(default_factory=dict)
     """What it learnt beside the data source: the pen strokes' `source` and `sha256`, and for `train`,
     `validation` and `test` whose digits they were and how they are read. Empty for all but a shipped version.
@@ -103,7 +108,8 @@ class ModelVersion(Provenance):
 def write_version(
     staging: Path, provenance: Provenance, metrics: Metrics, probabilities: npt.NDArray[np.float32]
 ) -> None:
-    """Complete a staging folder that holds `model.onnx` and `model.keras`, ready for `ModelStore.commit`.
+    """Complete a staging folder that holds `model.onnx` and `model.keras`, and `samples.npz` where samples
+    were learnt: ready for `ModelStore.commit`.
 
     `metrics` and `probabilities` (N, 10) float32 are the artifact's on `provenance.test_dataset`, in order.
     Raises ValueError when they do not belong together, FileNotFoundError when a model file is missing.
@@ -116,7 +122,8 @@ def write_version(
     np.savez_compressed(staging / PROBABILITIES, probabilities=probabilities)
     files = {
         name: {"sha256": sha256_of(staging / name), "bytes": (staging / name).stat().st_size}
-        for name in REQUIRED
+        for name in (*REQUIRED, SAMPLES)
+        if name in REQUIRED or (staging / name).exists()
     }
     values = {"format": FORMAT, **_plain(provenance), "metrics": metrics.to_json(), "files": files}
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"

@@ -57,6 +57,7 @@ class TrainingServicer(training_pb2_grpc.TrainingServiceServicer):
             self._trainings.start,
             request.recipe,
             overrides,
+            base_version=request.base_version or None,
             deploy_when_done=request.deploy_when_done,
             request_id=request.request_id or None,
         )

@@ -15,12 +15,14 @@ import traceback
 from typing import Any, TextIO
 
 from server.failures import explain
-from server.logs import set_up_logging
+from server.logs import mark_all_lines, set_up_logging
 from server.protocol import STOP, TrainingSpec
 from server.trainer.reporter import Reporter
 
 # Predictions take the processor from a training, never the other way round.
 NICENESS = 10
+
+log = logging.getLogger("server.trainer")
 
 
 def main() -> int:
@@ -35,11 +37,15 @@ def main() -> int:
     threading.Thread(target=_obey, args=(commands, stop), name="commands", daemon=True).start()
     os.nice(NICENESS)
     set_up_logging("info")
+    # For every line and every event of this process, whichever thread writes it.
+    caller = {"call_id": spec.call_id} if spec.call_id else {}
+    mark_all_lines(spec.call_id)
+    log.info("training begins", extra={"training_id": spec.training_id, "recipe": spec.recipe})
     sending = threading.Lock()
 
     def send(event: str, values: dict[str, Any]) -> None:
         with sending:
-            events.write(json.dumps({"event": event, **values}) + "\n")
+            events.write(json.dumps({"event": event, **caller, **values}) + "\n")
             events.flush()
 
     try:

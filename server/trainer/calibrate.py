@@ -24,7 +24,7 @@ def calibrate_network(model: keras.Model, kinds: Sequence[Digits]) -> Calibratio
     """
     if not kinds:
         return Calibration()
-    calibration = calibrate([(_probabilities(model, digits.images), digits.labels) for digits in kinds])
+    calibration = calibrate([(read_network(model, digits.images), digits.labels) for digits in kinds])
     last = model.layers[-1]
     if not isinstance(last, keras.layers.Dense) or last.activation is not keras.activations.softmax:
         raise TypeError(f"expected a Dense layer with softmax at the end, got {last}")
@@ -32,7 +32,7 @@ def calibrate_network(model: keras.Model, kinds: Sequence[Digits]) -> Calibratio
     return calibration
 
 
-def _probabilities(model: keras.Model, images: np.ndarray) -> np.ndarray:
+def read_network(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """The network's answers, without dropout: (N, 28, 28) uint8 -> (N, 10) float32."""
     answers = []
     for start in range(0, len(images), READ_AT_ONCE):

@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=SEED)
     chosen = parser.parse_args(arguments)
     try:
-        writers = _writers()
+        writers = number_writers()
     except (InvalidSetting, DigitsError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -120,8 +120,8 @@ def export(model: keras.Model, out: Path, windows: np.ndarray) -> None:
         )
 
 
-def _writers() -> tuple[Writer, ...]:
-    """Raises InvalidSetting, DigitsError."""
+def number_writers() -> tuple[Writer, Writer]:
+    """Who writes with MNIST's training digits, and the pen's writers. Raises InvalidSetting, DigitsError."""
     mnist = read_config(os.environ).mnist
     strokes = os.environ.get("DIGITS_PEN_STROKES", "")
     if mnist is None or not strokes:

@@ -16,7 +16,7 @@ from server.failures import TrainingDiverged
 from server.protocol import EpochMetrics
 from server.recipes import Schedule, TrainingOptions
 from server.trainer.checkpoint import Checkpoint, Checkpoints
-from server.trainer.feed import NOTHING, Extras, epochs
+from server.trainer.feed import NOTHING, Extras, epochs, pictures
 from server.trainer.non_digits import NO_DIGIT
 from server.trainer.pace import Pace
 from server.trainer.passes import READ_AT_ONCE, compile_learning, compile_reading, make_optimizer
@@ -42,17 +42,18 @@ def fit(
     checkpoints: Checkpoints | None = None,
     stop: threading.Event | None = None,
     on_epoch: OnEpoch | None = None,
+    is_chosen: bool = True,
 ) -> EpochMetrics:
     """Train `model` in place, on `train` and the extras; return the epoch whose weights it
     ends with.
 
-    That is the best one on the validation digits; without any it is the last one: nothing is chosen. With
-    `checkpoints` a training that was cut off goes on after its last finished epoch, and ends with the same
-    weights as if it had not been. Once `stop` is set it ends early: it drops an epoch it is in the middle of,
-    unless that is the first. Raises TrainingDiverged when the loss is no number any more, OSError when a
-    checkpoint cannot be written.
+    That is the best one on the validation digits; without any, or unless one `is_chosen`, it is the last one.
+    With `checkpoints` a training that was cut off goes on after its last finished epoch, and ends with the
+    same weights as if it had not been. Once `stop` is set it ends early: it drops an epoch it is in the
+    middle of, unless that is the first. Raises TrainingDiverged when the loss is no number any more, OSError
+    when a checkpoint cannot be written.
     """
-    images = len(train) + len(extras)
+    images = pictures(len(train), extras)
     loop = _Loop(model, images, validation, options, schedule, reporter, stop or threading.Event())
     known = checkpoints.restore(model, loop.optimizer) if checkpoints is not None else None
     history: tuple[EpochMetrics, ...] = ()
@@ -83,7 +84,7 @@ def fit(
             if not math.isfinite(validation_loss or 0.0):
                 raise TrainingDiverged(number, options.learning_rate)
             history = (*history, metrics)
-            if not best or _is_better(metrics, history[best - 1]):
+            if not (best and is_chosen) or _is_better(metrics, history[best - 1]):
                 best, best_weights = number, model.get_weights()
             # Before it is told: what has been told of a run is never lost.
             if checkpoints is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import platform
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -18,26 +20,31 @@ import onnxruntime
 import tensorflow as tf
 
 from server import networks
-from server.datasets import Data, Digits
+from server.calibration import CLASSES, temper
+from server.datasets import Data, Digits, Split
 from server.inference import Engine
 from server.metrics import measure
 from server.models import Provenance, write_version
+from server.models.sample_answers import SampleAnswers, write_sample_answers
 from server.protocol import EpochMetrics, Phase, TrainingSpec
-from server.recipes import RECIPES, Architecture, Recipe
+from server.recipes import RECIPES, Architecture, Augmentation, Recipe
 from server.trainer.calibrate import calibrate_network
 from server.trainer.checkpoint import Checkpoints
 from server.trainer.export import export, import_exporter
-from server.trainer.feed import Extras
+from server.trainer.feed import Extras, pictures
 from server.trainer.loop import fit
 from server.trainer.passes import learning_rates
 from server.trainer.pen_data import PenData, together
 from server.trainer.reporter import Reporter
 from server.trainer.summaries import Summaries
+from server.trainer.teach import Lesson, cross_validate, least_sure, part_of_the_way, steady_normalisation
 
 MEASURED_AT_ONCE = 500
 COMPARED_IMAGES = 64
 # Of a recipe that learns to doubt: so many pictures of no digit for each training image.
 NON_DIGITS_SHARE = 0.06
+# To learn the samples once more, without some of them.
+FOLD_S = {Architecture.MLP: 1.0, Architecture.CNN: 2.5}
 # To export a network and to read 10,000 test images with it, on two cores.
 EVALUATING_S = {Architecture.MLP: 1.0, Architecture.CNN: 4.0}
 
@@ -60,7 +67,11 @@ def train(
     reporter.on(device, libraries)
     recipe = RECIPES[spec.recipe]
     data = Data.open(spec.datasets)
-    split = data.split(recipe.uses_all_data)
+    lesson = Lesson.read(spec)
+    if lesson is None:
+        split = data.split(recipe.uses_all_data)
+    else:
+        split = data.split_after(lesson.base.train_partitions)
     pens = None if pen_strokes is None else PenData.read(pen_strokes)
     kinds: tuple[Digits, ...] = () if split.validation is None else (split.validation,)
     if pens is not None and kinds:
@@ -68,42 +79,68 @@ def train(
     chosen_by = together(*kinds) if kinds else None
     extras = Extras(
         pen_digits=() if pens is None else pens.train,
-        non_digits=round(NON_DIGITS_SHARE * len(split.train)) if recipe.learns_doubt else 0,
+        samples=None if lesson is None else lesson.samples,
     )
+    if _learns_doubt(recipe, lesson):
+        shown = pictures(len(split.train), extras)
+        extras = replace(extras, non_digits=round(NON_DIGITS_SHARE * shown))
     # Weights, dropout and the order of the digits all follow from the seed.
     keras.utils.set_random_seed(spec.options.seed)
-    model = networks.build(spec.options)
+    model = networks.build(spec.options) if lesson is None else lesson.network()
+    begin = model.get_weights()
+    if lesson is not None:
+        as_learnt = replace(spec.options, augmentation=lesson.augmentation)
+        extras = replace(
+            extras,
+            hard=least_sure(model, split.train, as_learnt),
+            varies_digits=lesson.augmentation is not Augmentation.NONE,
+        )
     checkpoints = None
     if spec.checkpoints is not None:
-        checkpoints = Checkpoints(spec.checkpoints, _fingerprint(spec, data, pens))
-    reporter.expect_evaluating(EVALUATING_S[spec.options.architecture])
+        checkpoints = Checkpoints(spec.checkpoints, _fingerprint(spec, data, pens, lesson))
+    folds = 0 if lesson is None else lesson.folds
+    evaluating_s = EVALUATING_S[spec.options.architecture]
+    reporter.expect_evaluating(evaluating_s + folds * FOLD_S[spec.options.architecture])
     # Half a second that the export need not take.
     threading.Thread(target=import_exporter, name="exporter", daemon=True).start()
 
-    summaries = _summaries(spec, recipe, len(split.train) + len(extras))
+    summaries = _summaries(spec, recipe, pictures(len(split.train), extras))
     reporter.observe(summaries.progress)
     reporter.enter(Phase.TRAINING)
-    kept = fit(
-        model,
-        split.train,
-        chosen_by,
-        spec.options,
-        recipe.schedule,
-        reporter,
-        extras=extras,
-        checkpoints=checkpoints,
-        stop=stop,
-        on_epoch=lambda metrics, answers: summaries.epoch(metrics, chosen_by, answers),
-    )
+    with contextlib.nullcontext() if lesson is None else steady_normalisation(model):
+        kept = fit(
+            model,
+            split.train,
+            chosen_by,
+            spec.options,
+            recipe.schedule,
+            reporter,
+            extras=extras,
+            checkpoints=checkpoints,
+            stop=stop,
+            on_epoch=lambda metrics, answers: summaries.epoch(metrics, chosen_by, answers),
+            # Validation digits cannot tell which epoch has learnt the samples best.
+            is_chosen=lesson is None,
+        )
 
     reporter.enter(Phase.EVALUATING)
+    unseen = np.empty((0, CLASSES), np.float32)
+    if lesson is not None:
+        model.set_weights(part_of_the_way(begin, model.get_weights()))
+        unseen = cross_validate(
+            model, begin, split.train, spec.options, recipe.schedule, extras, folds, kept.epoch
+        )
     calibration = calibrate_network(model, kinds)
+    if lesson is not None:
+        answers = SampleAnswers(lesson.sample_ids, temper(unseen, calibration.temperature))
+        write_sample_answers(spec.staging, answers)
     engine = export(model, spec.staging, split.train.images[:COMPARED_IMAGES], threads)
     # What is measured is what serves: the artifact, not the Keras model.
     probabilities = read_all(engine, split.test.images)
     validation_accuracy = kept.validation_accuracy
-    if pens is not None and split.validation is not None:
-        # The provenance tells of MNIST and of pen strokes apart.
+    if (pens is not None or lesson is not None) and split.validation is not None:
+        # The provenance tells of MNIST and of pen strokes apart, and no epoch has the weights that a lesson
+        # ends with.
         validation_answers = read_all(engine, split.validation.images)
         validation_accuracy = measure(validation_answers, split.validation.labels).accuracy
     provenance = Provenance(
@@ -112,10 +149,10 @@ def train(
         training_id=spec.training_id,
         command=command,
         created=datetime.now(UTC),
-        description=_describe(spec, kept, pens),
+        description=_describe(spec, kept, pens, lesson),
         data_source=data.source,
         train_partitions=split.train_partitions,
-        train_images=len(split.train),
+        train_images=_train_images(data, split, lesson),
         validation_partitions=split.validation_partitions,
         validation_images=0 if split.validation is None else len(split.validation),
         validation_accuracy=validation_accuracy,
@@ -125,6 +162,8 @@ def train(
         temperature=calibration.temperature,
         uncertain_below=calibration.uncertain_below,
         pen_strokes={} if pens is None else pens.record(lambda images: read_all(engine, images)),
+        base_version=None if lesson is None else lesson.base.version,
+        samples=0 if lesson is None else len(lesson.samples),
     )
     metrics = measure(probabilities, split.test.labels)
     write_version(spec.staging, provenance, metrics, probabilities)
@@ -190,14 +229,39 @@ def library_versions() -> dict[str, str]:
     }
 
 
-def _fingerprint(spec: TrainingSpec, data: Data, pens: PenData | None) -> dict[str, Any]:
+def _learns_doubt(recipe: Recipe, lesson: Lesson | None) -> bool:
+    """Whether it is shown what is no digit: by its own recipe, or as its base was, so as not to forget it."""
+    base = None if lesson is None else RECIPES.get(lesson.base.recipe)
+    return recipe.learns_doubt or (base is not None and base.learns_doubt)
+
+
+def _train_images(data: Data, split: Split, lesson: Lesson | None) -> int:
+    """How many digits it has learnt, those of its base included."""
+    if lesson is None:
+        return len(split.train)
+    known = lesson.base.train_partitions
+    if all(partition in known for partition in data.split(use_all=False).train_partitions):
+        return lesson.base.train_images
+    return lesson.base.train_images + len(split.train)
+
+
+def _fingerprint(
+    spec: TrainingSpec, data: Data, pens: PenData | None, lesson: Lesson | None
+) -> dict[str, Any]:
     """What a checkpoint must share with the training that goes on from it."""
     shared = {"recipe": spec.recipe, "options": spec.options.to_json(), "data": data.source.sha256}
+    if lesson is not None:
+        shared["lesson"] = lesson.sha256
     return shared if pens is None else {**shared, "pen_strokes": pens.sha256}
 
 
-def _describe(spec: TrainingSpec, kept: EpochMetrics, pens: PenData | None) -> str:
+def _describe(spec: TrainingSpec, kept: EpochMetrics, pens: PenData | None, lesson: Lesson | None) -> str:
     options = spec.options
+    if lesson is not None:
+        return (
+            f"{RECIPES[spec.recipe].title}: version {lesson.base.version} trained on with "
+            f"{len(lesson.samples):,} samples, {kept.epoch} epochs"
+        )
     chosen = (
         "the last one" if kept.validation_accuracy is None else f"epoch {kept.epoch}, the best on validation"
     )

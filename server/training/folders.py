@@ -25,6 +25,10 @@ class RunFolders:
         """What a run needs to go on after it was cut off. There only until it has ended."""
         return self.root / "checkpoints" / training_id
 
+    def samples(self, training_id: str) -> Path:
+        """The samples that a run learns, the same however often it goes on. There only until it has ended."""
+        return self.checkpoints(training_id) / "samples.npz"
+
     def tensorboard(self, training_id: str) -> Path:
         """TensorBoard's logs of a run."""
         return self.root / "tensorboard" / training_id

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from server.datasets import DataSource
+from server.gate import GateReport
 from server.protocol import EpochMetrics, Progress
 from server.recipes import TrainingOptions
 
@@ -60,6 +61,14 @@ class TrainingRun:
     """What it trained on: "CPU", or the name of a GPU; empty before that is known."""
     libraries: Mapping[str, str] = field(default_factory=dict)
     """Name -> version of what it trained with; empty before that is known."""
+    call_id: str = ""
+    """The `x-request-id` of the call that asked for it: what the run writes into logs carries it."""
+    base_version: int | None = None
+    """The version that it goes on from; None for a run that begins anew."""
+    samples: int = 0
+    """How many of people's own samples it trains on; 0 before it began."""
+    gate: GateReport | None = None
+    """How its version did at the gate; None before that was measured."""
     queue_position: int = 0
     """Place among those that wait, from 1; 0 when it does not wait. Not stored."""
 
@@ -84,6 +93,10 @@ class TrainingRun:
             "resumes": self.resumes,
             "device": self.device,
             "libraries": dict(self.libraries),
+            "call_id": self.call_id,
+            "base_version": self.base_version,
+            "samples": self.samples,
+            "gate": self.gate.to_json() if self.gate else None,
         }
 
     @classmethod
@@ -98,5 +111,6 @@ class TrainingRun:
             history=tuple(EpochMetrics(**epoch) for epoch in values.pop("history")),
             data_source=DataSource.from_json(source) if (source := values.pop("data_source")) else None,
             libraries=values.pop("libraries") or {},
+            gate=GateReport.from_json(gate) if (gate := values.pop("gate")) else None,
             **values,
         )

@@ -9,13 +9,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from server.datasets import Data, DataPreparation
-from server.errors import DataPreparing
+from server.datasets import DataPreparation
+from server.errors import DataPreparing, NoSamples
 from server.failures import explain
+from server.gate import GateReport
 from server.models import ModelStore
-from server.protocol import EpochMetrics, Phase, Progress, TrainingSpec
+from server.protocol import EpochMetrics, Phase, Progress, TrainingSpec, write_samples
+from server.recipes import RECIPES
+from server.samples import SampleSet
 from server.training.child import TrainingChild
 from server.training.folders import RunFolders
 from server.training.run import TrainingRun, TrainingState
@@ -25,6 +28,8 @@ log = logging.getLogger(__name__)
 
 # A run that is cut off again and again may be the cause itself, as one is that takes all memory.
 MAX_RESUMES = 2
+
+Got = TypeVar("Got")
 
 
 class _Stopped(Exception):
@@ -49,16 +54,21 @@ class Supervision:
         data: DataPreparation,
         folders: RunFolders,
         patience: Patience,
-        on_version: Callable[[int, bool], None],
+        on_version: Callable[[int, bool], GateReport],
+        samples: Callable[[], SampleSet],
         update: Callable[[TrainingRun, bool], None],
     ) -> None:
-        """`update(run, is_milestone)` is called at every change but the last, which `run` returns."""
+        """`samples()` gives those to train on, to a recipe that uses them.
+
+        `update(run, is_milestone)` is called at every change but the last, which `run` returns.
+        """
         self._run = run
         self._store = store
         self._data = data
         self._folders = folders
         self._patience = patience
         self._on_version = on_version
+        self._samples = samples
         self._update = update
         self._lock = threading.Lock()
         # Held while the run changes and that is told: `end_early` comes on another thread than the events.
@@ -85,8 +95,10 @@ class Supervision:
             is_milestone=True, state=TrainingState.RUNNING, started=started, progress=self._starting()
         )
         try:
-            data = self._wait_for_data()
+            data = self._once_prepared(self._data.data)
             self._change(is_milestone=True, data_source=data.source)
+            if RECIPES[self._run.recipe].uses_samples:
+                self._change(is_milestone=True, samples=self._once_prepared(self._hand_over_samples))
             return self._put_in_place(self._train_to_the_end())
         except _Stopped:
             return self._ended(TrainingState.CANCELLED) if self._is_cancelled else self._run
@@ -131,14 +143,33 @@ class Supervision:
             child.stop()
         return True
 
-    def _wait_for_data(self) -> Data:
-        """The digits; they may still be in preparation when a server takes up the runs of an earlier one."""
+    def _once_prepared(self, get: Callable[[], Got]) -> Got:
+        """What `get` gives; the digits that it needs may still be in preparation when a server takes up the
+        runs of an earlier one.
+        """
         while not self._stopped.is_set():
             try:
-                return self._data.data()
+                return get()
             except DataPreparing:
                 self._stopped.wait(0.2)
         raise _Stopped
+
+    def _hand_over_samples(self) -> int:
+        """Leave the child the samples that there are as the run begins; returns how many.
+
+        A run that goes on has them already: it ends with the same result, whatever was added or deleted
+        since. Raises NoSamples, DataPreparing, OSError.
+        """
+        path = self._folders.samples(self.training_id)
+        if path.exists():
+            return self._run.samples
+        samples = self._samples()
+        if not len(samples):
+            raise NoSamples
+        # First the number: whoever finds the file finds it too.
+        self._change(is_milestone=True, samples=len(samples))
+        write_samples(path, samples.ids, samples.pixels, samples.labels)
+        return len(samples)
 
     def _train_to_the_end(self) -> Path:
         """Run children until one has made a whole version; returns its folder.
@@ -188,6 +219,7 @@ class Supervision:
         return staging
 
     def _spec(self, staging: Path) -> TrainingSpec:
+        base = self._run.base_version
         return TrainingSpec(
             training_id=self.training_id,
             recipe=self._run.recipe,
@@ -198,12 +230,17 @@ class Supervision:
             tensorboard=self._folders.tensorboard(self.training_id),
             stop_early=self._run.stopped_early,
             elapsed_s=self._run.progress.elapsed_s if self._run.progress else 0.0,
+            base=None if base is None else self._store.folder(base),
+            base_version=base,
+            samples=None if base is None else self._folders.samples(self.training_id),
+            call_id=self._run.call_id,
         )
 
     def _follow(self, child: TrainingChild, watchdog: Watchdog) -> tuple[str, bool]:
         """Note what the child tells until it ends: why it failed, if it did, and whether it was done."""
         reason, is_done = "", False
         for event in child.events():
+            event.pop("call_id", None)  # For whoever reads the events as they are; here it is known.
             match event.pop("event"):
                 case "failed":
                     reason = event["reason"]
@@ -229,7 +266,7 @@ class Supervision:
             self._is_complete = True
         version = self._store.commit(staging).version
         try:
-            self._on_version(version, self._run.deploy_when_done)
+            gate = self._on_version(version, self._run.deploy_when_done)
         except Exception as error:
             log.exception(
                 "version not taken up", extra={"training_id": self.training_id, "model_version": version}
@@ -239,7 +276,9 @@ class Supervision:
             ) from error
         # Asked for in the last epoch, it changed nothing.
         stopped_early = self._run.stopped_early and len(self._run.history) < self._run.options.epochs
-        return self._ended(TrainingState.SUCCEEDED, model_version=version, stopped_early=stopped_early)
+        return self._ended(
+            TrainingState.SUCCEEDED, model_version=version, stopped_early=stopped_early, gate=gate
+        )
 
     def _starting(self) -> Progress:
         """The progress of an attempt that begins; what earlier ones took counts on."""

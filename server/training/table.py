@@ -48,6 +48,12 @@ class TrainingTable:
         with self._database.connect() as connection:
             return tuple(TrainingRun.from_row(dict(row)) for row in connection.execute(query).mappings())
 
+    def counts(self) -> dict[TrainingState, int]:
+        """How many runs there are in each state that any is in."""
+        query = select(trainings.c.state, func.count()).group_by(trainings.c.state)
+        with self._database.connect() as connection:
+            return {TrainingState(state): count for state, count in connection.execute(query)}
+
     def _first(self, condition: object) -> TrainingRun | None:
         with self._database.connect() as connection:
             row = connection.execute(select(trainings).where(condition)).mappings().first()  # type: ignore[arg-type]

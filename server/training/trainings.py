@@ -6,7 +6,8 @@ import logging
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,14 +18,24 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from server.datasets import DataPreparation
 from server.errors import (
+    BaseVersionGone,
+    InvalidArgument,
+    ModelInUse,
+    ModelNotFound,
+    NoSamples,
+    NothingDeployed,
     ShuttingDown,
     TrainingFinished,
     TrainingNotFound,
     TrainingQueueFull,
     TrainingWaiting,
 )
-from server.models import ModelStore
-from server.recipes import resolve
+from server.gate import GateReport
+from server.logs import REQUEST_ID, on_behalf_of
+from server.models import ModelStore, ModelVersion
+from server.recipes import RECIPES, find, resolve
+from server.samples import SampleSet
+from server.samples.sets import sample_set
 from server.training.folders import RunFolders
 from server.training.run import TrainingRun, TrainingState
 from server.training.supervision import MAX_RESUMES, Supervision
@@ -52,14 +63,17 @@ class Trainings:
         store: ModelStore,
         data: DataPreparation,
         folder: Path,
-        on_version: Callable[[int, bool], None],
+        on_version: Callable[[int, bool], GateReport],
         patience: Patience | None = None,
+        samples: Callable[[], SampleSet] = lambda: sample_set(()),
+        deployed: Callable[[], int | None] = lambda: None,
     ) -> None:
         """Take up the runs that an earlier server left: one that ran goes on first, then those that waited.
 
         `folder` is the data directory: the children's logs, checkpoints and TensorBoard's logs go there.
         `on_version(version, deploy)` is called once a run's version is in the store, on the thread that
-        supervises; the run has succeeded when it returns.
+        supervises; the run has succeeded when it returns how the version did at the gate. `samples()` gives
+        those to train on, `deployed()` the version that answers.
         """
         self._table = TrainingTable(database)
         self._store = store
@@ -67,6 +81,8 @@ class Trainings:
         self._folders = RunFolders(folder)
         self._patience = patience or Patience()
         self._on_version = on_version
+        self._samples = samples
+        self._deployed = deployed
         self._changed = threading.Condition()
         self._subscribers: list[Subscriber] = []
         self._waiting: deque[str] = deque()
@@ -83,21 +99,40 @@ class Trainings:
         recipe: str,
         overrides: Mapping[str, object],
         *,
+        base_version: int | None = None,
         deploy_when_done: bool = False,
         request_id: str | None = None,
     ) -> TrainingRun:
         """Start a run, or put it in the queue. The same `request_id` gives the same run.
 
-        Raises InvalidOption, DataPreparing, DatasetUnavailable, TrainingQueueFull, ShuttingDown; nothing
-        has been started then.
+        `base_version` is for a recipe that uses samples: the version to go on from, None the deployed one. Of
+        a version that was taught itself it is the one that this began from: nothing that was learnt of a
+        sample since is left, so that the cross-validation is honest and what was deleted is forgotten.
+
+        Raises InvalidArgument for an option or a base that the recipe does not take, ModelNotFound,
+        ModelCorrupt, NothingDeployed, NoSamples, BaseVersionGone, TrainedOnDataset, DataPreparing,
+        DatasetUnavailable, TrainingQueueFull, ShuttingDown; nothing has been started then.
         """
+        with self._changed:
+            if request_id and (known := self._table.by_request(request_id)):
+                return self._now(known)
+        if find(recipe).uses_samples:
+            self._base(recipe, base_version)
+            # Without the lock: they may have to wait until test digits are known.
+            self._data.data()
+            if not len(self._samples()):
+                raise NoSamples
         with self._changed:
             if request_id and (known := self._table.by_request(request_id)):
                 return self._now(known)
             if self._is_closing:
                 raise ShuttingDown("the server is going down; start the training when it is back", 5.0)
-            options = resolve(recipe, overrides)
-            self._data.data()  # Refuses now what could only fail later.
+            # Refuses now what could only fail later.
+            base = self._base(recipe, base_version)
+            options = resolve(recipe, overrides, None if base is None else base.options)
+            data = self._data.data()
+            if base is not None:
+                data.split_after(base.train_partitions)
             if len(self._waiting) + (self._current is not None) > MAX_WAITING:
                 raise TrainingQueueFull(MAX_WAITING)
             run = TrainingRun(
@@ -107,6 +142,8 @@ class Trainings:
                 options=options,
                 deploy_when_done=deploy_when_done,
                 created=datetime.now(UTC),
+                call_id=REQUEST_ID.get(),
+                base_version=None if base is None else base.version,
             )
             self._table.insert(run)
             self._live[run.training_id] = run
@@ -130,6 +167,27 @@ class Trainings:
         with self._changed:
             runs, total = self._table.list(offset, limit)
             return tuple(self._now(run) for run in runs), total
+
+    def counts(self) -> dict[TrainingState, int]:
+        """How many runs there are in each state that any is in."""
+        return self._table.counts()
+
+    def gate(self, training_id: str) -> GateReport | None:
+        """How the version of a run did at the gate; None for a run that is not known."""
+        run = self._table.get(training_id)
+        return None if run is None else run.gate
+
+    @contextmanager
+    def keep_off(self, version: int) -> Iterator[None]:
+        """Let no run start from a version while that is deleted. Raises ModelInUse when one has."""
+        with self._changed:
+            for run in self._live.values():
+                if run.base_version == version:
+                    why = (
+                        f"is what the training {run.training_id} goes on from; wait for its end, or cancel it"
+                    )
+                    raise ModelInUse(version, why)
+            yield
 
     def cancel(self, training_id: str) -> TrainingRun:
         """End a run that waits or trains, and return it, within two seconds. It leaves no version.
@@ -218,6 +276,24 @@ class Trainings:
             self._waiting.append(run.training_id)
         self._folders.clean_checkpoints(live=self._live)
 
+    def _base(self, recipe: str, number: int | None) -> ModelVersion | None:
+        """The version that a run of this recipe goes on from, which has learnt no samples."""
+        if not RECIPES[recipe].uses_samples:
+            if number is not None:
+                raise InvalidArgument(
+                    "base_version", f"expected none, because {recipe} begins anew, got {number}"
+                )
+            return None
+        if number is None and (number := self._deployed()) is None:
+            raise NothingDeployed
+        version = self._store.get(number)
+        if version.base_version is None:
+            return version
+        try:
+            return self._store.get(version.base_version)
+        except ModelNotFound:
+            raise BaseVersionGone(version.version, version.base_version) from None
+
     def _made_by(self, training_id: str) -> int | None:
         """The version that a run has made, if it has."""
         made = (version.version for version in self._store.list() if version.training_id == training_id)
@@ -225,11 +301,12 @@ class Trainings:
 
     def _take_over(self, run: TrainingRun, version: int) -> None:
         """A version was put in place, and its run cut off before that was noted."""
+        gate = None
         try:
-            self._on_version(version, run.deploy_when_done)
+            gate = self._on_version(version, run.deploy_when_done)
         except Exception:
             log.exception("version not taken up", extra={"model_version": version})
-        self._table.update(_ended(run, TrainingState.SUCCEEDED, model_version=version))
+        self._table.update(_ended(run, TrainingState.SUCCEEDED, model_version=version, gate=gate))
 
     def _work(self) -> None:
         """Train what waits, one after the other, until `close`."""
@@ -246,11 +323,13 @@ class Trainings:
                     self._folders,
                     self._patience,
                     self._on_version,
+                    self._samples,
                     self._update,
                 )
                 moved_up = tuple(self._waiting)
             self._tell(*moved_up)
-            ended = self._current.run()
+            with on_behalf_of(run.call_id):
+                ended = self._current.run()
             with self._changed:
                 if ended.state.is_final:
                     self._retire(ended)
@@ -258,7 +337,9 @@ class Trainings:
                     self._save(ended)  # The server goes down; the next one goes on with it.
                 self._current = None
                 self._changed.notify_all()
-            log.info("training ended", extra={"training_id": ended.training_id, "state": ended.state.value})
+            with on_behalf_of(run.call_id):
+                extra = {"training_id": ended.training_id, "state": ended.state.value}
+                log.info("training ended", extra=extra)
             self._tell(ended.training_id)
 
     def _update(self, run: TrainingRun, is_milestone: bool) -> None:

@@ -4,7 +4,8 @@
 
 Everything is read as a client has it read, by the artifact that serves. DIGITS_MNIST or a download gives
 MNIST's test set, DIGITS_PEN_STROKES the strokes of the six test writers; whatever is missing, its rows say
-so. Drawings are light on dark, 280x280 pixels; numbers are drawn as `number_strings` says, and what is no
+so. What teaching does for single writers is measured by `teach`, from a version that knows none of the 30.
+Drawings are light on dark, 280x280 pixels; numbers are drawn as `number_strings` says, and what is no
 digit as `non_digits` does. All of it is seeded. The results go into build/accuracy.json.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import sys
 import tempfile
 import time
@@ -23,6 +25,7 @@ import non_digits
 import number_strings
 import numpy as np
 import numpy.typing as npt
+import teach
 from digits.v1 import prediction_pb2
 from live import ROOT, Server
 from number_strings import Number
@@ -53,7 +56,13 @@ TARGETS: Targets = {
     "parameters": ("<=", 1e6),
     "model_bytes": ("<=", 4e6),
     "engine_ms": ("<=", 0.3),
+    "teach_error_reduction": (">=", 0.5),
+    "teach_mnist_drop": ("<=", 0.001),
+    "teach_s": ("<=", 30.0),
+    "teach_writers": (">=", 10),
 }
+# Of these, what `measure_teaching` tells.
+TEACHING = tuple(name for name in TARGETS if name.startswith("teach_"))
 NEEDS_MNIST = "not measured: set DIGITS_MNIST"
 NEEDS_PEN_STROKES = "not measured: set DIGITS_PEN_STROKES"
 
@@ -182,6 +191,32 @@ def _measure_strings(report: Report, reader: Reader, name: str, numbers: Sequenc
     report.share(name, np.array(is_exact), "numbers")
 
 
+def measure_teaching(
+    report: Report, server: Server | None, pen: Sequence[PenDigit] | None, amounts: teach.Amounts
+) -> None:
+    """What people's own samples do to a version that knows none of them. Trains: some minutes.
+
+    `server` is None when it has no MNIST.
+    """
+    if pen is None or server is None:
+        report.missing(NEEDS_PEN_STROKES if pen is None else NEEDS_MNIST, *TEACHING)
+        return
+    teaching = teach.measure(server, pen, SEED, amounts)
+    was_wrong, is_wrong = teaching.was_wrong, teaching.is_wrong
+    report.share("teach_error_reduction", ~is_wrong[was_wrong], "digits that were read wrongly")
+    broken = int((is_wrong & ~was_wrong).sum())
+    net = 1 - is_wrong.sum() / max(was_wrong.sum(), 1)
+    report.tell("teach_net_error_reduction", float(net), f"{broken} of {(~was_wrong).sum():,} newly wrong")
+    drops = [lesson.mnist_drop for lesson in teaching.lessons]
+    report.tell(
+        "teach_mnist_drop", statistics.mean(drops), f"mean of the writers; the worst {max(drops):.4f}"
+    )
+    told = f"median of {len(teaching.seconds)} whole runs with {amounts.timed_samples} samples"
+    report.tell("teach_s", statistics.median(teaching.seconds), told)
+    worst = ", ".join(str(lesson.writer) for lesson in teaching.lessons)
+    report.tell("teach_writers", len(teaching.lessons), f"the worst-read of 30: {worst}")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure how well the shipped model reads.")
     parser.add_argument("--quick", action="store_true", help="a few of each: only to see that it works")
@@ -189,7 +224,7 @@ def main() -> int:
     started = time.perf_counter()
     pen_strokes = os.environ.get("DIGITS_PEN_STROKES")
     try:
-        pen = of_group(read_pen_strokes(Path(pen_strokes)), WriterGroup.TEST) if pen_strokes else None
+        everybody = read_pen_strokes(Path(pen_strokes)) if pen_strokes else None
     except DigitsError as error:
         print(error)
         return 2
@@ -199,7 +234,11 @@ def main() -> int:
             has_mnist = server.has_mnist()
             data = Data.open(Path(name) / "data" / "datasets")
             mnist = data.partition(Partition.MNIST_TEST) if has_mnist else None
+            pen = None if everybody is None else of_group(everybody, WriterGroup.TEST)
             report = measure(Reader(server.channel), mnist, pen, QUICK if chosen.quick else Counts())
+            # Last: another version is deployed then.
+            amounts = teach.QUICK if chosen.quick else teach.Amounts()
+            measure_teaching(report, server if has_mnist else None, everybody, amounts)
         finally:
             server.close()
     if not chosen.quick:

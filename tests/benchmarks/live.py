@@ -17,6 +17,7 @@ from digits.v1 import (
     evaluation_pb2_grpc,
     model_pb2_grpc,
     prediction_pb2_grpc,
+    sample_pb2_grpc,
     training_pb2_grpc,
 )
 
@@ -37,6 +38,7 @@ class Server:
         self.prediction = prediction_pb2_grpc.PredictionServiceStub(self.channel)
         self.training = training_pb2_grpc.TrainingServiceStub(self.channel)
         self.evaluation = evaluation_pb2_grpc.EvaluationServiceStub(self.channel)
+        self.sample = sample_pb2_grpc.SampleServiceStub(self.channel)
         self.model = model_pb2_grpc.ModelServiceStub(self.channel)
 
     def _port(self) -> int:

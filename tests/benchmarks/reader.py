@@ -48,13 +48,18 @@ class Reader:
         self,
         images: Sequence[Image],
         preprocessing: prediction_pb2.Preprocessing.ValueType = prediction_pb2.PREPROCESSING_UNSPECIFIED,
+        model_version: int = 0,
     ) -> Answers:
-        """Read one digit in each image: those of 28x28 pixels are sent as they are, larger ones as PNG."""
+        """Read one digit in each image: those of 28x28 pixels are sent as they are, larger ones as PNG.
+
+        `model_version` 0: the deployed one.
+        """
         predictions: list[prediction_pb2.Prediction] = []
         for start in range(0, len(images), AT_ONCE):
             request = prediction_pb2.BatchPredictRequest(
                 images=[_message(image) for image in images[start : start + AT_ONCE]],
                 preprocessing=preprocessing,
+                model_version=model_version,
             )
             predictions.extend(self._prediction.BatchPredict(request, timeout=TIMEOUT_S).predictions)
         return Answers(

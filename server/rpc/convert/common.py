@@ -16,6 +16,8 @@ from server.errors import InvalidArgument
 
 E = TypeVar("E", bound=StrEnum)
 
+MAX_RETRY_ID = 64
+
 DATASETS: Mapping[Dataset, int] = {
     Dataset.MNIST_TEST: dataset_pb2.DATASET_MNIST_TEST,
     Dataset.BUILTIN_DIGITS: dataset_pb2.DATASET_BUILTIN_DIGITS,
@@ -57,12 +59,17 @@ def optional_digit(request: Message, field: str) -> int | None:
     return digit
 
 
-def chosen_version(value: int) -> int | None:
+def chosen_version(value: int, field: str = "model_version") -> int | None:
     """The version that a request names, None for the deployed one. Raises InvalidArgument below 0."""
     if value < 0:
-        raise InvalidArgument(
-            "model_version", f"expected a version from 1, or 0 for the deployed one, got {value}"
-        )
+        raise InvalidArgument(field, f"expected a version from 1, or 0 for the deployed one, got {value}")
+    return value or None
+
+
+def retry_id(value: str) -> str | None:
+    """The id by which a repeated request is known, None without one. Raises InvalidArgument when too long."""
+    if len(value) > MAX_RETRY_ID:
+        raise InvalidArgument("request_id", f"expected at most {MAX_RETRY_ID} characters, got {len(value)}")
     return value or None
 
 

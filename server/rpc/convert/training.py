@@ -16,6 +16,7 @@ from server.recipes import (
     TrainingOptions,
 )
 from server.rpc.convert.common import data_source, enum_from_proto, timestamp
+from server.rpc.convert.gate import gate
 from server.training import EpochMetrics, Phase, Progress, TrainingRun, TrainingState
 
 ARCHITECTURES: Mapping[Architecture, int] = {
@@ -91,6 +92,7 @@ def recipe(known: Recipe) -> pb.Recipe:
         description=known.description,
         defaults=options(known.defaults),
         uses_all_data=known.uses_all_data,
+        uses_samples=known.uses_samples,
     )
 
 
@@ -115,6 +117,9 @@ def training(run: TrainingRun) -> pb.Training:
         resumes=run.resumes,
         device=run.device,
         libraries=dict(run.libraries),
+        base_version=run.base_version or 0,
+        samples=run.samples,
+        gate=gate(run.gate),
     )
 
 

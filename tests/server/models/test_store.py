@@ -120,6 +120,24 @@ def test_the_number_of_a_deleted_version_never_comes_back(
     assert save(ModelStore(tmp_path / "models"), regression).version == 3
 
 
+def test_a_deleted_version_is_gone_at_once_and_its_files_with_the_cleaning(
+    store: ModelStore, save: Save, regression: Any, tmp_path: Path
+) -> None:
+    save(store, regression)
+    save(store, regression)
+    store.delete(2)
+    assert [version.version for version in store.list()] == [1]
+    with pytest.raises(ModelNotFound):
+        store.artifact_path(2)
+    assert store.deleted() == (2,)
+    store.clean_deleted()
+    assert store.deleted() == ()
+    assert list((tmp_path / "models" / ".staging").iterdir()) == []
+    for number in (2, 0, -1, 77):
+        with pytest.raises(ModelNotFound):
+            store.delete(number)
+
+
 def test_versions_saved_at_once_get_numbers_of_their_own(
     store: ModelStore, complete: Complete, regression: Any
 ) -> None:

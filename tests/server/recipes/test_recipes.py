@@ -135,7 +135,8 @@ def test_an_unknown_recipe_is_refused_with_the_ones_there_are() -> None:
     with pytest.raises(InvalidOption) as refusal:
         resolve("lenet", {})
     assert refusal.value.field == "recipe"
-    assert refusal.value.description == "expected one of classic, classic-fast, cnn, cnn-best, got 'lenet'"
+    known = "classic, classic-fast, cnn, cnn-best, teach"
+    assert refusal.value.description == f"expected one of {known}, got 'lenet'"
 
 
 def test_options_survive_json() -> None:
@@ -149,3 +150,13 @@ def test_options_out_of_json_are_complete_or_refused() -> None:
     del values["seed"]
     with pytest.raises(InvalidOption, match="missing: seed"):
         TrainingOptions.from_json(values)
+
+
+def test_a_run_that_goes_on_from_a_version_keeps_its_network() -> None:
+    base = resolve("classic", {"activation": "sigmoid"}).to_json()
+    options = resolve("teach", {}, base)
+    assert (options.architecture, options.activation) == (Architecture.MLP, Activation.SIGMOID)
+    assert options.learning_rate == RECIPES["teach"].defaults.learning_rate
+    assert resolve("teach", {"architecture": "mlp"}, base) == options
+    with pytest.raises(InvalidOption, match=r"options\.activation: expected sigmoid"):
+        resolve("teach", {"activation": "relu"}, base)

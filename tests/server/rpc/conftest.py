@@ -17,6 +17,7 @@ from digits.v1 import (
     evaluation_pb2_grpc,
     model_pb2_grpc,
     prediction_pb2_grpc,
+    sample_pb2_grpc,
     training_pb2_grpc,
 )
 from google.protobuf.message import Message
@@ -34,6 +35,7 @@ class Stubs:
         self.training = training_pb2_grpc.TrainingServiceStub(channel)
         self.evaluation = evaluation_pb2_grpc.EvaluationServiceStub(channel)
         self.model = model_pb2_grpc.ModelServiceStub(channel)
+        self.sample = sample_pb2_grpc.SampleServiceStub(channel)
 
 
 class Refusal:

@@ -23,6 +23,7 @@ SERVICES = (
     "digits.v1.TrainingService",
     "digits.v1.EvaluationService",
     "digits.v1.ModelService",
+    "digits.v1.SampleService",
 )
 
 

@@ -89,6 +89,8 @@ def test_a_replica_tells_of_the_versions_as_its_owner_does(
         ("training", "ListTrainings", training_pb2.ListTrainingsRequest()),
         ("evaluation", "Evaluate", evaluation_pb2.EvaluateRequest()),
         ("model", "DeployModel", model_pb2.DeployModelRequest(model_version=1)),
+        ("model", "DeleteModel", model_pb2.DeleteModelRequest(model_version=1)),
+        ("model", "ListDeployments", model_pb2.ListDeploymentsRequest()),
     ],
 )
 def test_what_a_replica_does_not_do_it_refuses_by_name(

@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
-from digits.v1 import dataset_pb2, evaluation_pb2, model_pb2
+from digits.v1 import dataset_pb2, evaluation_pb2, gate_pb2, model_pb2
 from digits.v1 import training_pb2 as pb
 
 FINAL = {
@@ -78,7 +78,7 @@ def _children(pid: int) -> list[int]:
 
 @pytest.fixture(scope="module")
 def trained(stubs: Any) -> tuple[list[pb.Training], pb.Training]:
-    """A short run, watched from start to deployed version: every state seen, and the last."""
+    """A short run that should deploy its version, watched to its end: every state seen, and the last."""
     started = _start(stubs, deploy=True, epochs=2, seed=3)
     seen = list(_watch(stubs, started.training_id))
     return seen, seen[-1]
@@ -100,7 +100,7 @@ def test_the_recipes_tell_defaults_ranges_and_data(stubs: Any) -> None:
     assert reply.data_progress == ""
 
 
-def test_a_watched_run_goes_from_its_start_to_a_deployed_version(
+def test_a_watched_run_goes_from_its_start_to_a_version(
     stubs: Any, trained: tuple[list[pb.Training], pb.Training]
 ) -> None:
     seen, last = trained
@@ -110,10 +110,26 @@ def test_a_watched_run_goes_from_its_start_to_a_deployed_version(
     assert last.options.epochs == 2
     assert last.options.batch_size == 32
     assert last.data_source.kind == dataset_pb2.DATA_SOURCE_KIND_BUILTIN
-    deployed = stubs.model.GetModel(model_pb2.GetModelRequest(), timeout=10).model
-    assert deployed.model_version == last.model_version
     elapsed = [training.progress.elapsed_s for training in seen]
     assert elapsed == sorted(elapsed)
+
+
+def test_a_version_that_nothing_can_judge_stays_a_candidate_and_says_why(
+    stubs: Any, trained: tuple[list[pb.Training], pb.Training]
+) -> None:
+    seen, last = trained
+    assert last.deploy_when_done
+    assert not any(training.HasField("gate") for training in seen[:-1])
+    assert (last.gate.passed, last.gate.serving_version) == (False, 1)
+    assert "The recipe classic trains on every digit there is" in last.gate.reasons[0]
+    assert [(each.data, each.images) for each in last.gate.comparisons] == [
+        (gate_pb2.GATE_DATA_VALIDATION, 0)
+    ]
+    request = model_pb2.GetModelRequest(model_version=last.model_version)
+    candidate = stubs.model.GetModel(request, timeout=10).model
+    assert not candidate.is_deployed
+    assert candidate.gate == last.gate
+    assert stubs.model.GetModel(model_pb2.GetModelRequest(), timeout=10).model.model_version == 1
 
 
 def test_a_run_tells_what_it_ran_on(trained: tuple[list[pb.Training], pb.Training]) -> None:

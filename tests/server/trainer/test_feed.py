@@ -9,7 +9,7 @@ import numpy as np
 from server.datasets import Data
 from server.datasets.pen_strokes import PenDigit
 from server.recipes import RECIPES, Augmentation
-from server.trainer.feed import PEN_COPIES, Extras, epochs, make_epoch
+from server.trainer.feed import PEN_COPIES, Extras, epochs, make_epoch, pictures
 from server.trainer.non_digits import NO_DIGIT
 
 PLAIN = dataclasses.replace(RECIPES["classic"].defaults, epochs=3)
@@ -57,7 +57,7 @@ def test_extras_are_made_anew_for_every_epoch_and_mixed_in(builtin_data: Data) -
     extras = Extras(pen_digits=(PenDigit(1, (stroke,), writer=1),) * 20, non_digits=30)
     first, second = epochs(train, dataclasses.replace(PLAIN, epochs=2), extras=extras)
     for digits in (first, second):
-        assert len(digits) == len(train) + len(extras) == 200 + PEN_COPIES * 20 + 30
+        assert len(digits) == pictures(len(train), extras) == 200 + PEN_COPIES * 20 + 30
         assert (digits.labels == NO_DIGIT).sum() == 30
         assert (digits.labels == 1).sum() == (train.labels == 1).sum() + PEN_COPIES * 20
         # Not one kind after the other.

@@ -82,6 +82,14 @@ def test_its_version_is_told_once_with_the_wish_to_deploy(watched: Any) -> None:
     assert watched.lab.versions == [(1, True)]
 
 
+def test_it_keeps_how_its_version_did_at_the_gate(watched: Any) -> None:
+    gate = watched.ended.gate
+    assert (gate.passed, gate.serving_version) == (True, 7)
+    assert watched.lab.trainings.get(watched.ended.training_id).gate == gate
+    assert watched.lab.trainings.gate(watched.ended.training_id) == gate
+    assert watched.lab.trainings.gate("of another server") is None
+
+
 def test_its_version_says_what_it_was_made_from(watched: Any) -> None:
     version = watched.lab.store.get(1)
     run = watched.ended

@@ -1,0 +1,167 @@
+"""The life of the versions on one server: taken up, deployed, rolled back and deleted, one at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from sqlalchemy import Engine as Database
+
+from server.errors import DigitsError, ModelCorrupt, ModelInUse, NothingDeployed
+from server.evaluation import Evaluations
+from server.gate import Gate, GateReport
+from server.inference import Engines
+from server.models import Deployment, Deployments, ModelStore
+
+log = logging.getLogger(__name__)
+
+
+class Versions:
+    """Keeps folder, engines and record of the versions in agreement. May be used from any thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: ModelStore,
+        engines: Engines,
+        evaluations: Evaluations,
+        gate: Gate,
+        shipped: Path,
+    ) -> None:
+        """Clear up what a crash left behind, install the version at `shipped`, and serve what was deployed
+        last; when that cannot be loaded the shipped one, and say so.
+        """
+        self._store = store
+        self._engines = engines
+        self._evaluations = evaluations
+        self._gate = gate
+        self._deployments = Deployments(database)
+        # One change at a time; predictions go on meanwhile.
+        self._changing = threading.Lock()
+        self._finish_deletions()
+        shipped_version = store.install_shipped(shipped)
+        for version in store.list():
+            evaluations.adopt(version)
+        self._deploy_at_start(shipped_version)
+
+    def deploy(self, number: int, cause: str, request_id: str | None = None) -> None:
+        """Let a version answer from now on: it is loaded first, and recorded once it answers.
+
+        The same `request_id` deploys once; after that it changes nothing, whatever answers by then. Raises
+        InvalidArgument when it has deployed another version, ModelNotFound, or ModelCorrupt when the version
+        cannot be loaded; the old one stays then.
+        """
+        with self._changing:
+            if not (request_id and self._deployments.is_done(request_id, number)):
+                self._deploy(number, cause, request_id)
+
+    def undeploy(self, cause: str) -> None:
+        """Let no version answer until one is deployed again, or the server starts anew."""
+        with self._changing:
+            self._engines.undeploy()
+        log.info("undeployed", extra={"cause": cause})
+
+    def redeploy(self, cause: str) -> None:
+        """Let the version that was deployed last answer (again). Raises NothingDeployed, ModelCorrupt."""
+        last = self._deployments.current()
+        if last is None:
+            raise NothingDeployed
+        self.deploy(last, cause)
+
+    def rollback_version(self) -> int | None:
+        """The version that answered before the present one and can still be loaded; None without any."""
+        for number in self._deployments.before():
+            try:
+                self._store.artifact_path(number)
+            except DigitsError:
+                continue  # Deleted since, or damaged: the one before it, then.
+            return number
+        return None
+
+    def history(self, offset: int, limit: int) -> tuple[tuple[Deployment, ...], int]:
+        """A page of what was deployed, rolled back and deleted, newest first, and how many there are."""
+        return self._deployments.list(offset, limit)
+
+    def take_up(self, number: int, deploy: bool) -> GateReport:
+        """A training run has made a version: hold it against the serving one, and deploy it if that is wanted
+        and it passes.
+        """
+        version = self._store.get(number)
+        self._evaluations.adopt(version)
+        if number == self._deployments.current():
+            # It passed, and the server stopped before the run had noted that.
+            return self._gate.judge(version, next(iter(self._deployments.before()), None))
+        while True:
+            serving = self._engines.deployed
+            report = self._gate.judge(version, serving)
+            with self._changing:
+                if serving != self._engines.deployed:
+                    continue  # Somebody deployed another one meanwhile: that is the one to be held against.
+                if deploy and report.passed:
+                    self._deploy(number, "its training asked for it, and it passed the gate")
+            return report
+
+    def delete(
+        self, number: int, cause: str, keep_off: Callable[[int], AbstractContextManager[None]]
+    ) -> None:
+        """Delete a version with its files and evaluations; its number is never given again.
+
+        `keep_off(number)` keeps training runs from going on from it meanwhile; it raises ModelInUse when one
+        does. Raises ModelNotFound; ModelInUse, too, when it is deployed or came with the software.
+        """
+        with self._changing:
+            self._refuse_needed(number)
+            with keep_off(number):
+                self._store.delete(number)
+            # Whatever happens from here on, the next start ends it.
+            self._deployments.delete(number, cause)
+        self._evaluations.forget({number})
+        self._engines.evict(number)
+        self._store.clean_deleted()
+
+    def _deploy(self, number: int, cause: str, request_id: str | None = None) -> None:
+        """Deploy, for who holds the lock."""
+        is_rollback = number == self.rollback_version()
+        self._engines.deploy(number)
+        self._deployments.deploy(number, cause, is_rollback=is_rollback, request_id=request_id)
+        self._store.announce_deployed(number)
+        log.info("deployed", extra={"model_version": number, "cause": cause})
+
+    def _refuse_needed(self, number: int) -> None:
+        if number in (self._engines.deployed, self._deployments.current()):
+            raise ModelInUse(number, "is deployed; deploy another one first")
+        try:
+            is_shipped = self._store.get(number).is_shipped
+        except ModelCorrupt:
+            return  # To delete it is all that can be done with it.
+        if is_shipped:
+            raise ModelInUse(number, "came with the software and stays, so that there is always one to serve")
+
+    def _finish_deletions(self) -> None:
+        """End the deletions that a crash cut off, and remove what interrupted runs left behind."""
+        recorded = self._deployments.deleted()
+        for number in self._store.deleted():
+            if number not in recorded:
+                self._deployments.delete(number, "asked for just before the server stopped")
+        self._evaluations.forget(self._deployments.deleted())
+        self._store.clean_staging()
+
+    def _deploy_at_start(self, shipped: int) -> None:
+        last = self._deployments.current()
+        for number in dict.fromkeys((last, shipped)):
+            if number is None:
+                continue
+            try:
+                self._engines.deploy(number)
+            except DigitsError as error:
+                log.error("version not loaded", extra={"model_version": number, "reason": error.message})
+                continue
+            if number != last:
+                cause = "first start" if last is None else f"version {last} could not be loaded at start"
+                self._deployments.deploy(number, cause)
+            # Always: the last start may have ended between the record and the announcement.
+            self._store.announce_deployed(number)
+            return

@@ -1,0 +1,45 @@
+"""Training the scanner of lines, in small."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from server.datasets import Data
+from server.numbers.ctc import BLANK
+from server.numbers.scanner import SIDE, STRIDE, Scanner
+from server.numbers.written import mnist_writer
+from server.trainer import scanner
+
+
+def test_a_scanner_learns_from_written_numbers_and_answers_on_the_server(
+    builtin_data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generator = np.random.default_rng(1)
+    writer = mnist_writer(builtin_data.split(use_all=False).train)
+    lines = scanner.collect((writer,), 130, generator)
+    assert all(seen.shape[0] == SIDE and seen.shape[1] % STRIDE == 0 for seen in lines.strips)
+    keras.utils.set_random_seed(1)
+
+    network = scanner.train(lines, 3, generator)
+
+    losses = [float(loss) for loss in re.findall(r"loss ([\d.]+)", capsys.readouterr().out)]
+    assert losses[2] < losses[0] / 2
+    # Refuses by itself what does not answer as the network does.
+    scanner.export(network, tmp_path / "scanner.onnx", lines.strips[0])
+    scan = Scanner(tmp_path / "scanner.onnx").scan(lines.strips[1])
+    assert scan.shape == (lines.strips[1].shape[1] // STRIDE, BLANK + 1)
+    np.testing.assert_allclose(np.exp(scan).sum(axis=1), 1, atol=1e-4)
+
+
+def test_without_the_data_it_says_which_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.delenv("DIGITS_PEN_STROKES", raising=False)
+    monkeypatch.delenv("DIGITS_MNIST", raising=False)
+    assert scanner.main(["--out", str(tmp_path / "scanner.onnx")]) == 2
+    assert "DIGITS_PEN_STROKES" in capsys.readouterr().err
