@@ -20,7 +20,7 @@ test: $(VENV)/.ready-to-test $(VENV)/.ready-to-browse $(VENV)-triton/.ready ## L
 
 .PHONY: lint
 lint: $(VENV)/.ready-to-test ## What `make test` checks without running a test.
-	@$(PYTHON) scripts/check.py ruff format mypy imports buf
+	@$(PYTHON) scripts/check.py ruff format mypy imports buf breaking
 
 .PHONY: bench
 bench: bench-training bench-serving ## Measure everything that has a target; results in build/bench.json.
@@ -40,6 +40,11 @@ bench-serving: $(VENV)/.ready-to-test ## Measure serving against a server that d
 .PHONY: proto
 proto: $(VENV)/.ready-to-test ## Write the stubs beside the .proto files.
 	@$(PYTHON) scripts/generate_stubs.py
+
+.PHONY: docs
+docs: $(VENV)/.ready-to-test ## Write docs/reference.md and docs/errors.md from the contract and the code.
+	@$(PYTHON) scripts/document_contract.py
+	@$(PYTHON) scripts/document_errors.py
 
 .PHONY: lock
 lock: ## Lock the versions of pyproject.toml; `make lock UPGRADE=--upgrade` takes the newest.

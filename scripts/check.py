@@ -22,9 +22,10 @@ TRAINING = ("tests/server/training", "tests/server/trainer")
 CHECKS: dict[str, list[str]] = {
     "ruff": ["ruff", "check", "."],
     "format": ["ruff", "format", "--check", "."],
-    "mypy": ["mypy", "server", "frontend", "proto/digits", "scripts"],
+    "mypy": ["mypy", "server", "frontend", "proto/digits", "scripts", "examples"],
     "imports": ["lint-imports", "--no-logo"],
     "buf": ["buf", "lint", "proto"],
+    "breaking": ["buf", "breaking", "proto", "--against", "proto/released.binpb"],
     "tests": [
         "pytest",
         "tests",

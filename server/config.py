@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from server.credentials import BadFile, Tls, Tokens, read_tls, read_tokens
 
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 
@@ -26,6 +29,15 @@ class Config:
     shutdown_grace_s: float
     is_replica: bool
     shares_port: bool
+    tls: Tls | None
+    tokens: Tokens | None
+    """Who may call; None: everybody."""
+    metrics_port: int | None
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether others reach the port, and may call without a token or be overheard."""
+        return not _is_loopback(self.host) and (self.tls is None or self.tokens is None)
 
     @property
     def address(self) -> str:
@@ -42,8 +54,17 @@ def read_config(environment: Mapping[str, str], is_replica: bool = False) -> Con
             "DIGITS_SHARE_PORT: expected no, got 'yes': only replicas (--read-only) may share a port, "
             "since any of them can answer what comes"
         )
+    host = _text(environment, "DIGITS_HOST", "127.0.0.1")
+    tls, tokens = _tls(environment), _tokens(environment)
+    is_trusted_network = _flag(environment, "DIGITS_INSECURE")
+    if not (tls and tokens) and not _is_loopback(host) and not is_trusted_network:
+        raise InvalidSetting(
+            f"DIGITS_HOST: expected this machine's own address, such as 127.0.0.1, got {host!r}, which "
+            "others reach: that needs DIGITS_TLS_CERT, DIGITS_TLS_KEY and DIGITS_TOKENS_FILE; on a network "
+            "that you trust, DIGITS_INSECURE=1 goes without"
+        )
     return Config(
-        host=_text(environment, "DIGITS_HOST", "127.0.0.1"),
+        host=host,
         port=int(_number(environment, "DIGITS_PORT", 50051, 0, 65535, whole=True)),
         data=Path(_text(environment, "DIGITS_DATA", "data")).expanduser().absolute(),
         mnist=_existing(mnist) if mnist else None,
@@ -52,6 +73,9 @@ def read_config(environment: Mapping[str, str], is_replica: bool = False) -> Con
         shutdown_grace_s=_number(environment, "DIGITS_SHUTDOWN_GRACE_S", 10.0, 0.0, 300.0),
         is_replica=is_replica,
         shares_port=shares_port,
+        tls=tls,
+        tokens=tokens,
+        metrics_port=_metrics_port(environment),
     )
 
 
@@ -79,6 +103,13 @@ def _number(
     return value
 
 
+def _flag(environment: Mapping[str, str], name: str) -> bool:
+    value = environment.get(name) or "0"
+    if value not in ("0", "1"):
+        raise InvalidSetting(f"{name}: expected 0 or 1, got {value!r}")
+    return value == "1"
+
+
 def _choice(environment: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
     value = environment.get(name, default).lower()
     if value not in choices:
@@ -104,3 +135,49 @@ def _url(raw: str) -> str:
             f"got {raw!r}"
         )
     return url
+
+
+def _file(environment: Mapping[str, str], name: str) -> Path | None:
+    raw = environment.get(name, "").strip()
+    return Path(raw).expanduser().absolute() if raw else None
+
+
+def _tls(environment: Mapping[str, str]) -> Tls | None:
+    certificate, key = _file(environment, "DIGITS_TLS_CERT"), _file(environment, "DIGITS_TLS_KEY")
+    client_ca = _file(environment, "DIGITS_TLS_CLIENT_CA")
+    if certificate is None and key is None and client_ca is None:
+        return None
+    if certificate is None or key is None:
+        missing = "DIGITS_TLS_CERT" if certificate is None else "DIGITS_TLS_KEY"
+        raise InvalidSetting(
+            f"{missing}: expected the path of a PEM file: TLS needs a certificate and its key"
+        )
+    try:
+        return read_tls(certificate, key, client_ca)
+    except BadFile as error:
+        raise InvalidSetting(
+            f"DIGITS_TLS_CERT, DIGITS_TLS_KEY{', DIGITS_TLS_CLIENT_CA' if client_ca else ''}: {error}"
+        ) from None
+
+
+def _tokens(environment: Mapping[str, str]) -> Tokens | None:
+    path = _file(environment, "DIGITS_TOKENS_FILE")
+    try:
+        return None if path is None else read_tokens(path)
+    except BadFile as error:
+        raise InvalidSetting(f"DIGITS_TOKENS_FILE: {error}") from None
+
+
+def _metrics_port(environment: Mapping[str, str]) -> int | None:
+    if not environment.get("DIGITS_METRICS_PORT", ""):
+        return None
+    return int(_number(environment, "DIGITS_METRICS_PORT", 0, 0, 65535, whole=True))
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,11 +1,19 @@
-"""One structured line an event, as JSON on standard error."""
+"""One structured line an event, as JSON on standard error. What a call causes carries its request id."""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
+
+# In the task or thread that works for a call; asyncio hands it on to the threads that a task asks.
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+# In a process that works for one call only, on many threads.
+_of_all_lines = ""
 
 # What every record carries by itself; everything else came in through `extra=`.
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
@@ -21,10 +29,28 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "event": record.getMessage(),
         }
+        if request_id := REQUEST_ID.get() or _of_all_lines:
+            line["request_id"] = request_id
         line.update({key: value for key, value in record.__dict__.items() if key not in _STANDARD})
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def mark_all_lines(request_id: str) -> None:
+    """Mark every line of this process with the id of the call that it was started for."""
+    global _of_all_lines
+    _of_all_lines = request_id
+
+
+@contextmanager
+def on_behalf_of(request_id: str) -> Iterator[None]:
+    """Mark the lines of this thread with the id of a call that has ended: its work goes on."""
+    before = REQUEST_ID.set(request_id)
+    try:
+        yield
+    finally:
+        REQUEST_ID.reset(before)
 
 
 def set_up_logging(level: str) -> None:

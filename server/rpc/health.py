@@ -7,7 +7,7 @@ from typing import Any
 
 from grpc_health.v1 import health, health_pb2
 
-from server.errors import ShuttingDown
+from server.errors import ServiceNotFound, ShuttingDown
 from server.rpc.interceptors import Context
 
 # Time for a watcher to be sent NOT_SERVING before its stream ends.
@@ -20,6 +20,15 @@ class HealthServicer(health.aio.HealthServicer):
     def __init__(self, draining: asyncio.Event) -> None:
         super().__init__()
         self._draining = draining
+
+    async def Check(
+        self, request: health_pb2.HealthCheckRequest, context: Context
+    ) -> health_pb2.HealthCheckResponse:
+        """Tell how a service is."""
+        status = self._server_status.get(request.service)  # type: ignore[attr-defined]  # The stubs lack it.
+        if status is None:
+            raise ServiceNotFound(request.service)
+        return health_pb2.HealthCheckResponse(status=status)
 
     async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> Any:
         """Send the state of a service at every change, until the server goes down."""

@@ -1,10 +1,17 @@
-"""Around every call: unreadable requests are refused, errors become statuses, bugs are logged."""
+"""Around every call: who may make it, how many at once, what it is called in the log, and how it ends.
+
+Unreadable requests are refused, errors become statuses, bugs are logged. All of it is one interceptor,
+because each costs every call its time.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -12,30 +19,92 @@ from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
 from server.admission import Admission
-from server.errors import DigitsError, InvalidArgument, Overloaded
+from server.counters import CallCounters
+from server.errors import (
+    DigitsError,
+    InvalidArgument,
+    MalformedRequest,
+    MessageTooLarge,
+    Overloaded,
+    UnknownMethod,
+    Unsupported,
+)
+from server.logs import REQUEST_ID
 from server.rpc import status
+from server.rpc.access import METHODS, UNLISTED, Access, Effect
 from server.rpc.backlog import Backlog
+from server.rpc.options import MAX_MESSAGE_BYTES
+from server.rpc.request_id import KEY, request_id
 
 log = logging.getLogger(__name__)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
+# What gRPC's generated base classes say of a method that nobody has written.
+NOT_WRITTEN = "Method not implemented!"
+# How a call ends about which nobody was told anything.
+UNREFUSED = (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED)
+# Methods that are not there are counted as one: anybody can make up names.
+UNKNOWN = "/unknown/unknown"
+
 
 class _Unreadable:
-    """Stands where a request should be when its bytes did not parse."""
+    """Stands where a request should be when its bytes did not parse, or were too many."""
+
+    def __init__(self, refuse: Callable[[str], InvalidArgument]) -> None:
+        self.refuse = refuse
 
 
-_UNREADABLE = _Unreadable()
+_MALFORMED = _Unreadable(MalformedRequest)
+_TOO_LARGE = _Unreadable(lambda method: MessageTooLarge(MAX_MESSAGE_BYTES))
 
 
-class ErrorInterceptor(grpc.aio.ServerInterceptor):
+@dataclass(frozen=True)
+class _Watched:
+    """A method, and where its calls are noted."""
+
+    path: str
+    kind: str
+    effect: Effect
+    backlog: Backlog
+    counters: CallCounters | None
+
+    def ended(self, code: grpc.StatusCode, started: float, context: Context) -> None:
+        """Note the end of a call that began at `started`, of `time.perf_counter()`."""
+        taken_s = time.perf_counter() - started
+        if self.counters is not None:
+            self.counters.note(self.kind, self.path, code.name, taken_s)
+        # What was refused has its line already.
+        if self.effect is Effect.CHANGES and code in UNREFUSED:
+            extra = {
+                "method": self.path,
+                "code": code.name,
+                "took_s": round(taken_s, 4),
+                "peer": context.peer(),
+            }
+            log.info("called", extra=extra)
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
     """The only place that ends calls with `abort`."""
 
-    def __init__(self, backlog: Backlog, admission: Admission, admitted: Collection[str]) -> None:
-        """Calls of the methods `admitted`, by their full path, need to be let in by `admission`."""
+    def __init__(
+        self,
+        backlog: Backlog,
+        admission: Admission,
+        admitted: Collection[str],
+        access: Access | None = None,
+        counters: CallCounters | None = None,
+    ) -> None:
+        """Calls of the methods `admitted`, by their full path, need to be let in by `admission`.
+
+        `access` None: everybody may call. `counters` None: calls are not counted.
+        """
         self._backlog = backlog
         self._admission = admission
         self._admitted = admitted
+        self._access = access
+        self._counters = counters
         # A method's handler is wrapped once, not again for each of its calls.
         self._guarded: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
@@ -44,48 +113,76 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """Wrap the handler of a method; an unknown method has none, and gRPC answers UNIMPLEMENTED."""
+        """Wrap the handler of a method, or give one that refuses the call before its request is read."""
         method = handler_call_details.method
+        metadata = handler_call_details.invocation_metadata
         self._backlog.take_up()
-        if method in self._admitted:
-            try:
+        # gRPC takes up and answers a call in one task: everything that this call causes knows its id.
+        REQUEST_ID.set(request_id(metadata))
+        try:
+            if self._access is not None:
+                self._access.check(method, metadata)
+            if method in self._admitted:
                 self._admission.admit()
-            except Overloaded as error:
-                unread: grpc.RpcMethodHandler[Any, Any] = _refuse_unread(error)
-                return unread
+        except DigitsError as error:
+            return _handler(self._refuse_unread(method, error))
         if method in self._guarded:
             return self._guarded[method]
         handler = await continuation(handler_call_details)
         if handler is None:
-            return None
-        self._guarded[method] = _guard(handler, method, self._backlog)
+            return _handler(self._refuse_unread(method, UnknownMethod(method)))
+        self._guarded[method] = _handler(_guard(handler, self._watched(method, _kind(handler))))
         return self._guarded[method]
 
+    def _watched(self, method: str, kind: str) -> _Watched:
+        effect = METHODS.get(method, UNLISTED).effect
+        return _Watched(method, kind, effect, self._backlog, self._counters)
 
-def _guard(handler: Any, method: str, backlog: Backlog) -> Any:
+    def _refuse_unread(self, method: str, error: DigitsError) -> Any:
+        """A handler that refuses without reading the request, as one of a stream, which need not read."""
+
+        async def refuse(requests: Any, context: Context) -> None:
+            code = status.status_code(error)
+            if self._counters is not None:
+                self._counters.note("unread", method if method in METHODS else UNKNOWN, code.name, 0.0)
+            # Of overload there may be thousands a second, and admission tells how many.
+            if not isinstance(error, Overloaded):
+                _log_refusal(error, method, context)
+            await _abort(context, code, status.to_status(error))
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
+
+
+def _handler(made: Any) -> grpc.RpcMethodHandler[Any, Any]:
+    """What gRPC's untyped functions make, typed."""
+    handler: grpc.RpcMethodHandler[Any, Any] = made
+    return handler
+
+
+def _kind(handler: Any) -> str:
+    kinds = {
+        (False, False): "unary",
+        (False, True): "server_stream",
+        (True, False): "client_stream",
+        (True, True): "bidi_stream",
+    }
+    return kinds[bool(handler.request_streaming), bool(handler.response_streaming)]
+
+
+def _guard(handler: Any, watched: _Watched) -> Any:
     deserializer = _tolerant(handler.request_deserializer)
     serializer = handler.response_serializer
     if handler.request_streaming and handler.response_streaming:
-        stream = _guard_stream(handler.stream_stream, method, backlog)
+        stream = _guard_stream(handler.stream_stream, watched)
         return grpc.stream_stream_rpc_method_handler(stream, deserializer, serializer)
     if handler.response_streaming:
-        stream = _guard_stream(handler.unary_stream, method, backlog)
+        stream = _guard_stream(handler.unary_stream, watched)
         return grpc.unary_stream_rpc_method_handler(stream, deserializer, serializer)
     if handler.request_streaming:
-        unary = _guard_unary(handler.stream_unary, method, backlog)
+        unary = _guard_unary(handler.stream_unary, watched)
         return grpc.stream_unary_rpc_method_handler(unary, deserializer, serializer)
-    unary = _guard_unary(handler.unary_unary, method, backlog)
+    unary = _guard_unary(handler.unary_unary, watched)
     return grpc.unary_unary_rpc_method_handler(unary, deserializer, serializer)
-
-
-def _refuse_unread(error: Overloaded) -> Any:
-    """A handler that refuses without reading the request, as one of a stream, which need not read."""
-
-    async def refuse(requests: Any, context: Context) -> None:
-        # No line in the log: there may be thousands a second, and admission tells how many.
-        await _abort(context, status.status_code(error), status.to_status(error))
-
-    return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
@@ -95,83 +192,120 @@ def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], A
 
     @functools.wraps(deserialize)
     def tolerant(data: bytes) -> Any:
+        if len(data) > MAX_MESSAGE_BYTES:
+            return _TOO_LARGE
         try:
             return deserialize(data)
         except DecodeError:
-            return _UNREADABLE
+            return _MALFORMED
 
     return tolerant
 
 
 def _guard_unary(
-    behaviour: Callable[..., Awaitable[Any]], method: str, backlog: Backlog
+    behaviour: Callable[..., Awaitable[Any]], watched: _Watched
 ) -> Callable[..., Awaitable[Any]]:
+    method, backlog = watched.path, watched.backlog
+    is_noted = watched.counters is not None or watched.effect is Effect.CHANGES
+
     async def guarded(request: Any, context: Context) -> Any:
         backlog.unary += 1
+        if watched.counters is not None:
+            watched.counters.begin(watched.kind, method)
+        context.set_trailing_metadata(((KEY, REQUEST_ID.get()),))
+        started, code = time.perf_counter(), grpc.StatusCode.OK
         try:
-            return await behaviour(await _readable(request, method), context)
-        except Exception as error:
+            return await behaviour(_readable(request, method), context)
+        except BaseException as error:
+            code = _code(error, context)
             await _end(error, context, method)
         finally:
             backlog.unary -= 1
+            if is_noted:
+                watched.ended(code, started, context)
 
     return guarded
 
 
 def _guard_stream(
-    behaviour: Callable[..., AsyncIterator[Any] | Awaitable[Any]], method: str, backlog: Backlog
+    behaviour: Callable[..., AsyncIterator[Any] | Awaitable[Any]], watched: _Watched
 ) -> Callable[..., AsyncIterator[Any]]:
+    method, backlog = watched.path, watched.backlog
+
     async def guarded(request: Any, context: Context) -> AsyncIterator[Any]:
         backlog.streams += 1
+        if watched.counters is not None:
+            watched.counters.begin(watched.kind, method)
+        context.set_trailing_metadata(((KEY, REQUEST_ID.get()),))
+        started, code = time.perf_counter(), grpc.StatusCode.OK
         try:
-            result = behaviour(await _readable(request, method), context)
+            result = behaviour(_readable(request, method), context)
             if isinstance(result, AsyncIterator):
                 async for response in result:
                     yield response
             else:
                 # Handlers of gRPC's own services may write to the context instead of yielding.
                 await result
-        except Exception as error:
+        except BaseException as error:
+            code = _code(error, context)
             await _end(error, context, method)
         finally:
             backlog.streams -= 1
+            watched.ended(code, started, context)
 
     return guarded
 
 
-async def _readable(request: Any, method: str) -> Any:
+def _readable(request: Any, method: str) -> Any:
     """The request, or for a stream of requests the same stream, which raises at the first unreadable one."""
-    if hasattr(request, "__aiter__"):
-        return _readable_stream(request, method)
-    if request is _UNREADABLE:
-        raise _refusal(method)
-    return request
+    if isinstance(request, _Unreadable):
+        raise request.refuse(method)
+    return _readable_stream(request, method) if hasattr(request, "__aiter__") else request
 
 
 async def _readable_stream(requests: AsyncIterator[Any], method: str) -> AsyncIterator[Any]:
     async for request in requests:
-        if request is _UNREADABLE:
-            raise _refusal(method)
+        if isinstance(request, _Unreadable):
+            raise request.refuse(method)
         yield request
 
 
-def _refusal(method: str) -> InvalidArgument:
-    return InvalidArgument(
-        "request", f"expected the request message of {method}, got bytes that do not parse"
-    )
-
-
-async def _end(error: Exception, context: Context, method: str) -> None:
-    """End the call with the status of `error`. Errors that gRPC raised to end a call go on as they are."""
-    if isinstance(error, grpc.aio.AbortError | grpc.aio.BaseError):
-        raise error
+def _code(error: BaseException, context: Context) -> grpc.StatusCode:
+    """What the caller is told of an error, or would be if it still listened."""
     if isinstance(error, DigitsError):
-        log.info("refused", extra={"method": method, "reason": error.reason, "detail": error.message})
+        return status.status_code(error)
+    if _is_not_written(error):
+        return grpc.StatusCode.UNIMPLEMENTED
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        left_s: float | None = context.time_remaining()
+        is_late = left_s is not None and left_s <= 0
+        return grpc.StatusCode.DEADLINE_EXCEEDED if is_late else grpc.StatusCode.CANCELLED
+    return grpc.StatusCode.INTERNAL
+
+
+def _is_not_written(error: BaseException) -> bool:
+    return type(error) is NotImplementedError and str(error) == NOT_WRITTEN
+
+
+async def _end(error: BaseException, context: Context, method: str) -> None:
+    """End the call with the status of `error`. Errors that gRPC raised to end a call go on as they are."""
+    if isinstance(error, grpc.aio.AbortError | grpc.aio.BaseError) or not isinstance(error, Exception):
+        raise error
+    if _is_not_written(error):
+        error = Unsupported(f"{method} is not served")
+    if isinstance(error, DigitsError):
+        _log_refusal(error, method, context)
         await _abort(context, status.status_code(error), status.to_status(error))
     else:
         log.error("bug", exc_info=error, extra={"method": method})
         await _abort(context, grpc.StatusCode.INTERNAL, status.internal_status())
 
 
+def _log_refusal(error: DigitsError, method: str, context: Context) -> None:
+    extra = {"method": method, "reason": error.reason, "detail": error.message, "peer": context.peer()}
+    log.info("refused", extra=extra)
+
+
 async def _abort(context: Context, code: grpc.StatusCode, reply: status_pb2.Status) -> None:
-    await context.abort(code, reply.message, status.trailing_metadata(reply))
+    metadata = (*status.trailing_metadata(reply), (KEY, REQUEST_ID.get()))
+    await context.abort(code, reply.message, metadata)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from server.config import Config
 from server.rpc.backlog import CHANNELZ
 
+# What is larger is refused by the interceptor, with the details that clients expect. A batch may be so large.
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+# What is larger still is not received at all: gRPC itself answers RESOURCE_EXHAUSTED, without details.
+MAX_RECEIVED_BYTES = 2 * MAX_MESSAGE_BYTES
 
 MAX_PENDING_CALLS = 1000
 
 OPTIONS = [
-    # gRPC's own 4 MiB would answer before our image check can name the field. A batch may be larger still.
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # gRPC's own 4 MiB would answer before our image check can name the field.
+    ("grpc.max_receive_message_length", MAX_RECEIVED_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     # Clients may ping an idle connection every 10 s, to notice a server that is gone.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),

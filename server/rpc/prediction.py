@@ -12,10 +12,12 @@ from digits.v1 import prediction_pb2 as pb
 from digits.v1 import prediction_pb2_grpc
 
 from server.errors import DigitsError, Overloaded, ShuttingDown
+from server.explanation import Explainer
 from server.prediction import PredictionResult, Predictor
 from server.reading import NumberReader
+from server.rpc.convert import explanation as explanation_convert
 from server.rpc.convert import prediction as convert
-from server.rpc.convert.common import chosen_version
+from server.rpc.convert.common import chosen_version, optional_digit
 from server.rpc.interceptors import Context
 from server.streams import in_order
 
@@ -28,9 +30,12 @@ STREAM_WINDOW = 128
 class PredictionServicer(prediction_pb2_grpc.PredictionServiceServicer):
     """Reads digits. `draining` is set when the server goes down: streams end then."""
 
-    def __init__(self, predictor: Predictor, numbers: NumberReader, draining: asyncio.Event) -> None:
+    def __init__(
+        self, predictor: Predictor, numbers: NumberReader, explainer: Explainer, draining: asyncio.Event
+    ) -> None:
         self._predictor = predictor
         self._numbers = numbers
+        self._explainer = explainer
         self._draining = draining
 
     async def Predict(self, request: pb.PredictRequest, context: Context) -> pb.PredictResponse:
@@ -75,6 +80,20 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServiceServicer):
             model_version=result.model_version,
             timings=convert.timings(result.timings),
         )
+
+    async def ExplainPrediction(
+        self, request: pb.ExplainPredictionRequest, context: Context
+    ) -> pb.ExplainPredictionResponse:
+        """Show what a prediction rests on."""
+        result = await self._explainer.explain(
+            convert.image(request.image, "image"),
+            convert.preprocessing(request.preprocessing),
+            chosen_version(request.model_version),
+            optional_digit(request, "digit"),
+            explanation_convert.neighbours(request),
+            _expiry(context),
+        )
+        return explanation_convert.explanation(result)
 
     async def StreamPredict(
         self, request_iterator: AsyncIterator[pb.StreamPredictRequest], context: Context

@@ -6,9 +6,10 @@ import asyncio
 import gc
 import logging
 import signal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
+from digits.oip import open_inference_pb2, open_inference_pb2_grpc
 from digits.v1 import (
     evaluation_pb2,
     evaluation_pb2_grpc,
@@ -16,6 +17,8 @@ from digits.v1 import (
     model_pb2_grpc,
     prediction_pb2,
     prediction_pb2_grpc,
+    sample_pb2,
+    sample_pb2_grpc,
     training_pb2,
     training_pb2_grpc,
 )
@@ -24,17 +27,25 @@ from grpc_reflection.v1alpha import reflection
 
 from server.admission import Admission
 from server.application import Application
-from server.config import Config, InvalidSetting
+from server.config import Config
+from server.counters import CallCounters
 from server.replica import Replica
+from server.rpc.access import Access
 from server.rpc.backlog import Backlog
 from server.rpc.evaluation import EvaluationServicer
 from server.rpc.health import HealthServicer
-from server.rpc.interceptors import ErrorInterceptor
+from server.rpc.interceptors import CallInterceptor
 from server.rpc.model import ModelServicer
+from server.rpc.open_inference import OpenInferenceServicer
 from server.rpc.options import server_options
 from server.rpc.prediction import PredictionServicer
 from server.rpc.read_only import ReadOnlyServicer
+from server.rpc.sample import SampleServicer
+from server.rpc.security import listen, tell_who_may_call
 from server.rpc.training import TrainingServicer
+
+if TYPE_CHECKING:
+    from server.monitoring import MetricsServer
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +56,15 @@ SERVICES = (
     training_pb2.DESCRIPTOR.services_by_name["TrainingService"].full_name,
     evaluation_pb2.DESCRIPTOR.services_by_name["EvaluationService"].full_name,
     MODEL,
+    sample_pb2.DESCRIPTOR.services_by_name["SampleService"].full_name,
 )
 
+INFERENCE = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 # What too many may ask at once. A stream holds its sender back by itself.
-ADMITTED = frozenset(f"/{PREDICTION}/{method}" for method in ("Predict", "BatchPredict", "ReadNumber"))
+ADMITTED = frozenset(f"/{PREDICTION}/{method}" for method in ("Predict", "BatchPredict", "ReadNumber")) | {
+    f"/{PREDICTION}/ExplainPrediction",
+    f"/{INFERENCE}/ModelInfer",
+}
 # What a replica serves; the other services only say that they are not here.
 REPLICA_SERVICES = (PREDICTION, MODEL)
 DEPLOYED_YET_S = 0.1
@@ -65,10 +81,14 @@ async def serve(application: Application | Replica, config: Config) -> None:
         loop.add_signal_handler(name, draining.set)
 
     backlog = Backlog()
-    interceptor = ErrorInterceptor(backlog, Admission(backlog.waiting), ADMITTED)
+    access = None if config.tokens is None else Access(config.tokens)
+    calls = None if config.metrics_port is None else CallCounters()
+    interceptor = CallInterceptor(backlog, Admission(backlog.waiting), ADMITTED, access, calls)
     server = grpc.aio.server(interceptors=[interceptor], options=server_options(config))
     health_servicer = _mount(server, application, draining)
-    port = _listen(server, config)
+    port = listen(server, config)
+    tell_who_may_call(config)
+    metrics = None if calls is None else _tell_metrics(config, application, calls, backlog)
     await server.start()
     # What is there now stays for good: the collector need not look through it again and again.
     gc.collect()
@@ -82,6 +102,7 @@ async def serve(application: Application | Replica, config: Config) -> None:
             "port": port,
             "model_version": application.deployed,
             "data": str(config.data),
+            "metrics_port": None if metrics is None else metrics.port,
         },
     )
 
@@ -90,7 +111,19 @@ async def serve(application: Application | Replica, config: Config) -> None:
     becoming_ready.cancel()
     await health_servicer.enter_graceful_shutdown()
     await server.stop(config.shutdown_grace_s)
+    if metrics is not None:
+        metrics.close()
     log.info("stopped")
+
+
+def _tell_metrics(
+    config: Config, application: Application | Replica, calls: CallCounters, backlog: Backlog
+) -> MetricsServer:
+    """Have Prometheus told on a port of its own. Raises InvalidSetting when that is not free."""
+    # Only now: who wants no metrics need not wait for what they are made with.
+    from server.monitoring import MetricsServer, ServerCollector
+
+    return MetricsServer(config, ServerCollector(application, calls, backlog.waiting))
 
 
 def _mount(
@@ -99,30 +132,28 @@ def _mount(
     draining: asyncio.Event,
 ) -> HealthServicer:
     prediction_pb2_grpc.add_PredictionServiceServicer_to_server(
-        PredictionServicer(application.predictor, application.numbers, draining), server
+        PredictionServicer(application.predictor, application.numbers, application.explainer, draining),
+        server,
     )
     training: Any = ReadOnlyServicer()
     evaluation: Any = ReadOnlyServicer()
+    sample: Any = ReadOnlyServicer()
     if isinstance(application, Application):
         training = TrainingServicer(application.trainings, application.data, draining)
         evaluation = EvaluationServicer(application)
+        sample = SampleServicer(application)
     training_pb2_grpc.add_TrainingServiceServicer_to_server(training, server)
     evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server(evaluation, server)
+    sample_pb2_grpc.add_SampleServiceServicer_to_server(sample, server)
     model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(application), server)
+    open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
+        OpenInferenceServicer(application, draining), server
+    )
     health_servicer = HealthServicer(draining)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    described = (*SERVICES, INFERENCE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(described, server)
     return health_servicer
-
-
-def _listen(server: grpc.aio.Server, config: Config) -> int:
-    try:
-        return server.add_insecure_port(config.address)
-    except RuntimeError:
-        raise InvalidSetting(
-            f"DIGITS_HOST, DIGITS_PORT: cannot listen on {config.address}; "
-            "is another server running there? Set DIGITS_PORT to a free port"
-        ) from None
 
 
 async def _set_health(health_servicer: HealthServicer, application: Application | Replica) -> None:

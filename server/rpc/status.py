@@ -16,12 +16,19 @@ DETAILS_KEY = "grpc-status-details-bin"
 # The first row whose class matches decides; errors.py draws the tree.
 STATUS_CODES: tuple[tuple[type[errors.DigitsError], grpc.StatusCode], ...] = (
     (errors.InvalidArgument, grpc.StatusCode.INVALID_ARGUMENT),
+    (errors.Unauthenticated, grpc.StatusCode.UNAUTHENTICATED),
+    (errors.PermissionDenied, grpc.StatusCode.PERMISSION_DENIED),
     (errors.NotFound, grpc.StatusCode.NOT_FOUND),
     (errors.FailedPrecondition, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.Exhausted, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (errors.SamplesFull, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (errors.Unavailable, grpc.StatusCode.UNAVAILABLE),
     (errors.DeadlineExceeded, grpc.StatusCode.DEADLINE_EXCEEDED),
+    (errors.Unsupported, grpc.StatusCode.UNIMPLEMENTED),
 )
+
+# A status travels in the headers, which may be 8 KiB in all, and says its message up to four times.
+MAX_TEXT = 500
 
 # What a caller learns of a bug: where to look, and nothing of the inside.
 INTERNAL_MESSAGE = "an error inside the server; its log tells more"
@@ -36,20 +43,35 @@ def status_code(error: errors.DigitsError) -> grpc.StatusCode:
 
 
 def to_status(error: errors.DigitsError) -> status_pb2.Status:
-    """A domain error as `google.rpc.Status`: always ErrorInfo; BadRequest and RetryInfo where they apply."""
+    """A domain error as `google.rpc.Status`: always ErrorInfo, and what else its branch of the tree tells."""
+    message = _short(error.message)
+    metadata = {name: _short(value) for name, value in error.metadata.items()}
     details: list[Message] = [
-        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
+        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)
     ]
     if isinstance(error, errors.InvalidArgument):
         violation = error_details_pb2.BadRequest.FieldViolation(
-            field=error.field, description=error.description
+            field=error.field, description=_short(error.description)
         )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
-    if isinstance(error, errors.RetryLater):
+    elif isinstance(error, errors.NotFound):
+        details.append(
+            error_details_pb2.ResourceInfo(
+                resource_type=error.resource_type,
+                resource_name=_short(error.resource_name),
+                description=message,
+            )
+        )
+    elif isinstance(error, errors.FailedPrecondition):
+        unmet = error_details_pb2.PreconditionFailure.Violation(
+            type=error.reason, subject=_short(error.subject), description=message
+        )
+        details.append(error_details_pb2.PreconditionFailure(violations=[unmet]))
+    elif isinstance(error, errors.RetryLater):
         delay = Duration()
         delay.FromNanoseconds(int(error.retry_after_s * 1e9))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    return _status(status_code(error), error.message, details)
+    return _status(status_code(error), message, details)
 
 
 def internal_status() -> status_pb2.Status:
@@ -61,6 +83,10 @@ def internal_status() -> status_pb2.Status:
 def trailing_metadata(status: status_pb2.Status) -> tuple[tuple[str, bytes]]:
     """The status as clients expect it beside code and message."""
     return ((DETAILS_KEY, status.SerializeToString()),)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
 
 
 def _status(code: grpc.StatusCode, message: str, details: list[Message]) -> status_pb2.Status:

@@ -59,6 +59,31 @@ def test_the_data_lives_in_a_named_volume_that_only_the_server_writes() -> None:
     assert "volumes" not in SERVICES["frontend"]
 
 
+def test_only_what_others_do_not_reach_goes_without_certificates_and_tokens() -> None:
+    open_to_the_network = {
+        name
+        for name, service in SERVICES.items()
+        if (service.get("environment") or {}).get("DIGITS_INSECURE")
+    }
+
+    assert open_to_the_network == {"server", "replica"}
+    # Said where it is meant, and nowhere else: an image by itself refuses to be open.
+    assert [path for path in DOCKERFILES if "DIGITS_INSECURE" in (ROOT / path).read_text()] == []
+    assert [name for name, service in SERVICES.items() if "9464" in str(service.get("ports", []))] == []
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES)
+def test_no_image_holds_a_secret(dockerfile: str) -> None:
+    text = (ROOT / dockerfile).read_text()
+    allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+
+    assert re.findall(r"TOKEN|TLS|SECRET|PASSWORD|\bARG\b", text) == []
+    assert sorted(allowed) == sorted({"server", "frontend", "proto", ".streamlit", "LICENSE"})
+    # The page's log-in keys are beside its theme.
+    for name in (".dockerignore", ".gitignore"):
+        assert ".streamlit/secrets.toml" in (ROOT / name).read_text().splitlines()
+
+
 @pytest.mark.parametrize("dockerfile", DOCKERFILES)
 def test_an_image_is_built_from_the_one_base_runs_as_a_user_and_takes_signals(dockerfile: str) -> None:
     text = (ROOT / dockerfile).read_text()

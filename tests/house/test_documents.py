@@ -13,7 +13,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/serving.md"]
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/serving.md",
+    "docs/client.md",
+    "docs/security.md",
+    "docs/monitoring.md",
+]
 
 
 def settings_in(paths: Iterable[Path]) -> set[str]:
@@ -37,6 +45,7 @@ def test_the_readme_lists_every_setting_that_the_code_reads_and_no_other() -> No
     sources = [
         *(ROOT / "server").rglob("*.py"),
         *(ROOT / "frontend").rglob("*.py"),
+        *(ROOT / "proto").rglob("*.py"),
         *(ROOT / "scripts").iterdir(),
     ]
 
@@ -51,7 +60,7 @@ def test_compose_and_the_images_use_documented_settings() -> None:
 
 def test_the_readme_lists_every_method_of_the_contract() -> None:
     contract: dict[str, list[str]] = {}
-    for path in (ROOT / "proto").rglob("*.proto"):
+    for path in (ROOT / "proto" / "digits" / "v1").glob("*.proto"):
         text = path.read_text()
         for service in re.findall(r"^service (\w+)", text, re.MULTILINE):
             contract[service] = re.findall(r"^  rpc (\w+)", text, re.MULTILINE)
@@ -65,7 +74,7 @@ def test_the_readme_lists_every_method_of_the_contract() -> None:
 def test_links_and_paths_of_a_document_lead_somewhere(document: str) -> None:
     text = (ROOT / document).read_text()
     linked = [target for target in re.findall(r"\]\(([^)]+)\)", text) if "://" not in target]
-    named = re.findall(r"`((?:server|frontend|proto|tests|scripts)/[\w./]*)`", text)
+    named = re.findall(r"`((?:server|frontend|proto|tests|scripts|examples)/[\w./]*)`", text)
 
     assert [target for target in [*linked, *named] if not (ROOT / target).exists()] == []
 

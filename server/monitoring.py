@@ -1,0 +1,218 @@
+"""What Prometheus is told, on a port of its own: how calls go, what waits, what serves, what trains.
+
+The serving path only adds to `server.counters`; everything is put together when somebody asks. The port is
+guarded as the other one is: by the same certificate, and by the same tokens.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from server.application import Application
+from server.config import Config, InvalidSetting
+from server.counters import CallCounters, Distribution, Histogram
+from server.credentials import Tls, Tokens
+from server.replica import Replica
+from server.samples import SampleFilter, SampleUse
+from server.training import TrainingState
+
+log = logging.getLogger(__name__)
+
+# A scraper that says nothing, or takes nothing, is let go.
+PATIENCE_S = 10.0
+CALL_LABELS = ["grpc_type", "grpc_service", "grpc_method", "grpc_code"]
+
+
+class ServerCollector(Collector):
+    """Puts the numbers of a server together, each time anew."""
+
+    def __init__(
+        self, application: Application | Replica, calls: CallCounters, waiting: Callable[[], int]
+    ) -> None:
+        """`waiting` counts the calls that have come and are not answered."""
+        self._application = application
+        self._calls = calls
+        self._waiting = waiting
+
+    def collect(self) -> Iterable[Metric]:
+        """Every number of the server; the process tells its own."""
+        yield from self._of_calls()
+        yield from self._of_predictions()
+        if isinstance(self._application, Application):
+            yield from self._of_trainings(self._application)
+            yield from self._of_samples(self._application)
+
+    def _of_calls(self) -> Iterable[Metric]:
+        started = CounterMetricFamily(
+            "grpc_server_started", "Calls that a handler has taken up.", labels=CALL_LABELS[:3]
+        )
+        for (kind, path), count in sorted(self._calls.started().items()):
+            _, service, method = path.split("/")
+            started.add_metric([kind, service, method], count)
+        yield started
+        handled = CounterMetricFamily("grpc_server_handled", "Calls that have ended.", labels=CALL_LABELS)
+        handling = HistogramMetricFamily(
+            "grpc_server_handling_seconds",
+            "From a call's request to its end, in seconds.",
+            labels=CALL_LABELS,
+        )
+        for (kind, path, code), distribution in sorted(self._calls.read().items()):
+            _, service, method = path.split("/")
+            labels = [kind, service, method, code]
+            handled.add_metric(labels, sum(distribution.counts))
+            handling.add_metric(labels, _buckets(CallCounters.bounds, distribution), distribution.total)
+        yield handled
+        yield handling
+        yield GaugeMetricFamily("digits_calls_waiting", "Calls that are not answered yet.", self._waiting())
+
+    def _of_predictions(self) -> Iterable[Metric]:
+        engines = self._application.engines
+        yield GaugeMetricFamily("digits_queue_depth", "Images that wait for the engine.", engines.queued_rows)
+        yield _histogram("digits_batch_size", "Images computed together.", engines.counters.batch_size)
+        yield _histogram(
+            "digits_engine_seconds", "In the engine, a batch, in seconds.", engines.counters.seconds
+        )
+        deployed = GaugeMetricFamily("digits_model_version", "The deployed version; 0: none.")
+        deployed.add_metric([], self._application.deployed or 0)
+        yield deployed
+
+    def _of_trainings(self, application: Application) -> Iterable[Metric]:
+        runs = GaugeMetricFamily("digits_trainings", "Training runs by state.", labels=["state"])
+        counts = application.trainings.counts()
+        for state in TrainingState:
+            runs.add_metric([state.value], counts.get(state, 0))
+        yield runs
+
+    def _of_samples(self, application: Application) -> Iterable[Metric]:
+        samples = GaugeMetricFamily(
+            "digits_samples", "Drawings kept, by what they are used for.", labels=["use"]
+        )
+        for use in SampleUse:
+            samples.add_metric([use.value], application.samples.list(SampleFilter(use=use), 0, 1)[1])
+        yield samples
+
+
+class MetricsServer:
+    """Answers `GET /metrics` on threads of its own until `close`."""
+
+    def __init__(self, config: Config, collector: Collector) -> None:
+        """Listen on the server's host, at `metrics_port`. Raises InvalidSetting when that is not free."""
+        port = config.metrics_port or 0
+        registry = CollectorRegistry()
+        registry.register(collector)
+        for one in (ProcessCollector, PlatformCollector, GCCollector):
+            one(registry=registry)
+
+        class Bound(_Handler):
+            metrics = registry
+            tokens = config.tokens
+            tls = None if config.tls is None else _context(config.tls)
+
+        try:
+            self._server = _Server((config.host, port), Bound)
+        except OSError as error:
+            raise InvalidSetting(
+                f"DIGITS_METRICS_PORT: cannot listen on {config.host}:{port} ({error.strerror}); "
+                "choose a free port"
+            ) from None
+        self.port = int(self._server.server_address[1])
+        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Answer no more."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # A port scan, a broken handshake: nothing that anybody here could mend.
+        log.debug("metrics request broken off", exc_info=True)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    timeout = PATIENCE_S
+    metrics: CollectorRegistry
+    tokens: Tokens | None
+    tls: ssl.SSLContext | None
+
+    def setup(self) -> None:
+        # Here, on the request's own thread: a client that does not go on with its handshake holds up nobody.
+        if self.tls is not None:
+            self.request.settimeout(PATIENCE_S)
+            self.request = self.tls.wrap_socket(self.request, server_side=True)
+        super().setup()
+
+    def do_GET(self) -> None:
+        """Send the metrics, in the form that the scraper asks for."""
+        if self.path.partition("?")[0] != "/metrics":
+            self._answer(HTTPStatus.NOT_FOUND, b"the metrics are at /metrics\n")
+        elif self.tokens is not None and not self._is_known(self.tokens):
+            self._answer(HTTPStatus.UNAUTHORIZED, b"expected `Authorization: Bearer <token>`\n")
+        else:
+            encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+            self._answer(HTTPStatus.OK, encode(self.metrics), content_type)
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Say nothing: somebody asks every few seconds."""
+
+    def _is_known(self, tokens: Tokens) -> bool:
+        scheme, _, token = self.headers.get("Authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and tokens.role(token.strip()) is not None
+
+    def _answer(
+        self, status: HTTPStatus, body: bytes, content_type: str = "text/plain; charset=utf-8"
+    ) -> None:
+        self.send_response(status)
+        if status is HTTPStatus.UNAUTHORIZED:
+            self.send_header("WWW-Authenticate", "Bearer")
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _context(tls: Tls) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tls.certificate, tls.key)
+    if tls.client_ca is not None:
+        context.load_verify_locations(tls.client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _histogram(name: str, help: str, histogram: Histogram) -> Metric:
+    family = HistogramMetricFamily(name, help)
+    distribution = histogram.read()
+    family.add_metric([], _buckets(histogram.bounds, distribution), distribution.total)
+    return family
+
+
+def _buckets(bounds: tuple[float, ...], distribution: Distribution) -> list[tuple[str, float]]:
+    """Prometheus counts upwards: each bucket holds those before it as well."""
+    counted, buckets = 0, []
+    for bound, count in zip((*bounds, float("inf")), distribution.counts, strict=True):
+        counted += count
+        buckets.append(("+Inf" if bound == float("inf") else str(float(bound)), float(counted)))
+    return buckets
