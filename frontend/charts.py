@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
-
-from frontend.records import Training
+from digits.client.records import Training
 
 Row = dict[str, Any]
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from frontend.records import MisclassifiedDigit
+from digits.client.records import MisclassifiedDigit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

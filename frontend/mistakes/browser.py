@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import streamlit as st
+from digits.client.records import Model
 
 from frontend import style, wording
 from frontend.gallery import gallery
-from frontend.mistakes import detail, source, state
+from frontend.mistakes import detail, source, state, subject
 from frontend.mistakes.csv_file import to_csv
+from frontend.mistakes.paging import paging
 from frontend.mistakes.view import ORDERS, View
-from frontend.records import MisclassifiedDigits
 
-TILES = 100
 ANY_DIGIT: Sequence[int | None] = (None, *range(10))
-
-_TOKENS, _TOKENS_OF = "mistakes_tokens", "mistakes_tokens_of"
 
 
 def filters(view: View) -> None:
@@ -59,21 +57,28 @@ def filters(view: View) -> None:
         )
 
 
-def browse(view: View) -> None:
+def browse(view: View, models: Sequence[Model]) -> None:
     """A page of tiles, and the way to the other pages. Raises ClientError."""
-    tokens = _tokens(view)
-    found = source.mistakes(view, TILES, tokens[-1])
+
+    def ask(token: str) -> source.Listed:
+        return source.mistakes(view, source.TILES, token)
+
+    found, page = source.turn(view, lambda token: source.mistakes(view, source.TILES, token))
     if not found.digits:
         style.empty("No mistake passes these filters.", "Widen them, or show all.")
         return
-    first = (len(tokens) - 1) * TILES + 1
-    last = first + len(found.digits) - 1
-    shown = f"{first:,}–{last:,} of {wording.count(found.total_size, 'mistake')}"
-    tiles = [detail.tile(digit) for digit in found.digits]
-    opened = gallery(tiles, key="mistakes_gallery", label=f"Mistakes {shown}")
+    subjects = [subject.of_mistake(digit, view.model_version) for digit in found.digits]
+    shelf = subject.Shelf(view, subjects, (page - 1) * source.TILES + 1, found.total_size, ask, models)
+    gallery(
+        [subject.mistake_tile(each) for each in subjects],
+        key="mistakes_gallery",
+        label=f"Mistakes {shelf.shown}",
+        on_open=state.open_digit,
+    )
     with st.container(horizontal=True, vertical_alignment="center"):
+        shown = f"{shelf.first:,}–{shelf.last:,} of {wording.count(shelf.total, 'mistake')}"
         st.html(f'<span class="lead">{shown}</span>', width="content")
-        _paging(tokens, found)
+        paging(page, has_more=bool(found.next_page_token))
         st.download_button(
             "CSV",
             icon=":material/download:",
@@ -84,27 +89,4 @@ def browse(view: View) -> None:
             on_click="ignore",
             key="mistakes_csv",
         )
-    if opened is not None:
-        detail.open_at(opened)
-    detail.show(found.digits)
-
-
-def _paging(tokens: list[str], found: MisclassifiedDigits) -> None:
-    if found.total_size <= TILES:
-        return
-    back, more = tokens[:-1], [*tokens, found.next_page_token]
-    st.button("Back", disabled=not back, on_click=_turn, args=(back,), key="mistakes_back")
-    st.button("More", disabled=not more[-1], on_click=_turn, args=(more,), key="mistakes_more")
-
-
-def _tokens(view: View) -> list[str]:
-    """The tokens of the pages from the first to the present one; another view begins at its first page."""
-    if st.session_state.get(_TOKENS_OF) != view:
-        st.session_state[_TOKENS_OF] = view
-        _turn([""])
-    tokens: list[str] = st.session_state[_TOKENS]
-    return tokens
-
-
-def _turn(tokens: list[str]) -> None:
-    st.session_state[_TOKENS] = tokens
+    detail.show(shelf)

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable
 
-from frontend.records import MisclassifiedDigit
+from digits.client.records import MisclassifiedDigit
 
 HEADER = (
     "index",
@@ -15,6 +15,8 @@ HEADER = (
     "confidence",
     "loss",
     *(f"p{digit}" for digit in range(10)),
+    "margin",
+    "is_marked_mislabelled",
 )
 
 
@@ -33,6 +35,8 @@ def to_csv(digits: Iterable[MisclassifiedDigit]) -> bytes:
                 f"{digit.confidence:.6g}",
                 f"{digit.loss:.6g}",
                 *shares,
+                f"{digit.margin:.6g}",
+                str(digit.is_marked_mislabelled).lower(),
             )
         )
     return text.getvalue().encode()

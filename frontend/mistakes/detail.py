@@ -1,140 +1,168 @@
-"""One misread digit, large: what was read, how sure the model was, and where its probability went."""
+"""One digit, large, in a dialog: what was read and why, what it is like, and whether its label is right."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import streamlit as st
 
-from frontend import gallery, wording
-from frontend.gallery import Tile
-from frontend.records import MisclassifiedDigit
+from frontend import style, wording
+from frontend.mistakes import evidence, marking, source, state
+from frontend.mistakes.detail_html import detail_html
+from frontend.mistakes.subject import Shelf, Subject
+from frontend.mistakes.view import Part
 
-_OPEN = "mistake_detail_index"
-
-
-def tile(digit: MisclassifiedDigit) -> Tile:
-    """The digit as a tile of the gallery."""
-    sure = wording.percent(digit.confidence, 0)
-    return Tile(
-        key=digit.index,
-        pixels=digit.pixels,
-        caption=f"true {digit.true_digit}, read {digit.predicted_digit}",
-        note=sure,
-        alt=f"true {digit.true_digit}, read {digit.predicted_digit}, {sure} sure, image {digit.index}",
-    )
+_EDGE = "mistakes_detail_edge"
+_EXPLAINED = "mistakes_detail_explained"
+FIRST, LAST = 0, -1
 
 
-def open_at(index: int) -> None:
-    """Open the detail of the digit with this index, in this run if `show` comes after."""
-    st.session_state[_OPEN] = index
-
-
-def show(digits: Sequence[MisclassifiedDigit]) -> None:
-    """Show the detail, if it is open on one of these digits; the others can be leafed through from there.
+def show(shelf: Shelf) -> None:
+    """Show the detail of the view's digit, if it has one; the others can be leafed through from there.
 
     It stays open until it is closed, also when the page runs again, as after a moment without the server.
+    A digit that is on another page of the list is looked for. Raises ClientError.
     """
-    index = st.session_state.get(_OPEN)
-    if any(digit.index == index for digit in digits):
-        _dialog(digits)
+    edge = st.session_state.pop(_EDGE, None)
+    if edge is not None and shelf.subjects:
+        state.open_digit(shelf.subjects[edge].index)
+    index = state.view().digit
+    if index is None:
+        return
+    subject = _subject(shelf.subjects, index)
+    if subject is None:
+        _look_elsewhere(shelf, index)
+        return
+    # Before the dialog is there, so that it opens with everything in it.
+    _evidence(shelf, subject)
+    _dialog(shelf)
+
+
+def _look_elsewhere(shelf: Shelf, index: int) -> None:
+    number = source.page_of(index, shelf.ask)
+    if number is None:
+        state.open_digit(None)
+        style.notice(f"Image {index:,} is not among these digits.")
+        return
+    state.turn_to(number)
+    state.open_digit(index)
+    st.rerun()
 
 
 def _close() -> None:
-    st.session_state.pop(_OPEN, None)
+    state.open_digit(None)
 
 
-@st.dialog("One mistake", width="medium", on_dismiss=_close)
-def _dialog(digits: Sequence[MisclassifiedDigit]) -> None:
-    index = st.session_state.get(_OPEN)
-    place = next((place for place, digit in enumerate(digits) if digit.index == index), 0)
-    digit = digits[place]
-    picture, figures = st.columns([1, 1.25], gap="medium", vertical_alignment="center")
-    with picture:
-        st.markdown(f"True **{digit.true_digit}**, read **{digit.predicted_digit}**")
-        gallery.large_image(digit.pixels, alt=tile(digit).alt)
-    with figures:
-        _mount_bars(key="mistake_detail_bars", data=_bars(digit))
-    st.caption(
-        f"Image {digit.index:,} of the data set · loss {digit.loss:.2f} nats · the true digit got "
-        f"{wording.percent(digit.probabilities[digit.true_digit])}"
-    )
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+@st.dialog("One digit", width="large", on_dismiss=_close)
+def _dialog(shelf: Shelf) -> None:
+    if _EDGE in st.session_state:
+        st.rerun()  # Past the end of this page of the list.
+    index = state.view().digit
+    subject = next((each for each in shelf.subjects if each.index == index), shelf.subjects[0])
+    state.write_address(replace(shelf.view, digit=subject.index))
+    _leaf(shelf, subject)
+    _evidence(shelf, subject)
+    if evidence.is_waiting():
+        _parts_in_time(shelf, subject)
+    else:
+        _parts(shelf, subject)
+    marking.panel(shelf.view.dataset, subject)
+
+
+def _parts(shelf: Shelf, subject: Subject) -> None:
+    html = detail_html(subject, _evidence(shelf, subject), _explained(subject), _facts(shelf, subject))
+    _mount(key="mistake_detail", data={"html": html}, on_explain_change=_explain_other)
+
+
+@st.fragment(run_every=evidence.POLL_S)
+def _parts_in_time(shelf: Shelf, subject: Subject) -> None:
+    """The same, again and again until the digits that are alike have come."""
+    _parts(shelf, subject)
+    if not evidence.is_waiting():
+        st.rerun()
+
+
+def _leaf(shelf: Shelf, subject: Subject) -> None:
+    """Previous and next, where they stay in place whatever comes below."""
+    number = shelf.first + shelf.subjects.index(subject)
+    indices = [each.index for each in shelf.subjects]
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="mistake_leaf"
+    ):
         st.button(
             "Previous",
             icon=":material/chevron_left:",
-            disabled=place == 0,
-            on_click=open_at,
-            args=(digits[place - 1].index,),
+            disabled=number == 1,
+            on_click=_step,
+            args=(indices, -1),
             key="mistake_detail_previous",
+            shortcut="Left",
         )
-        st.caption(f"{place + 1} of {len(digits)} on this page", width="content")
+        st.caption(f"{number:,} of {shelf.total:,}", width="content")
         st.button(
             "Next",
             icon=":material/chevron_right:",
             icon_position="right",
-            disabled=place == len(digits) - 1,
-            on_click=open_at,
-            args=(digits[(place + 1) % len(digits)].index,),
+            disabled=number == shelf.total,
+            on_click=_step,
+            args=(indices, 1),
             key="mistake_detail_next",
+            shortcut="Right",
         )
 
 
-def _bars(digit: MisclassifiedDigit) -> list[dict[str, object]]:
-    """One bar for each digit: its share, and what it is here."""
-    names = {digit.predicted_digit: "read", digit.true_digit: "true"}
-    return [
-        {"share": share, "shown": wording.percent(share), "name": names.get(candidate, "")}
-        for candidate, share in enumerate(digit.probabilities)
+def _step(indices: Sequence[int], step: int) -> None:
+    """Open the digit before or after the one of this moment: a quick key press before has moved it on."""
+    now = state.view()
+    place = (indices.index(now.digit) if now.digit in indices else 0) + step
+    if 0 <= place < len(indices):
+        state.open_digit(indices[place])
+    else:
+        state.turn_to(max(1, now.page + step))
+        st.session_state[_EDGE] = FIRST if step > 0 else LAST
+
+
+def _explained(subject: Subject) -> int:
+    """The digit whose probability is explained: what was read, unless the visitor asked for its rival."""
+    chosen: tuple[int, int] | None = st.session_state.get(_EXPLAINED)
+    if chosen is not None and chosen[0] == subject.index and chosen[1] in (subject.read, subject.rival):
+        return chosen[1]
+    return subject.read
+
+
+def _explain_other() -> None:
+    st.session_state[_EXPLAINED] = (state.view().digit, st.session_state["mistake_detail"]["explain"])
+
+
+def _evidence(shelf: Shelf, subject: Subject) -> evidence.Evidence:
+    beside = shelf.view.base_version if shelf.view.part is Part.COMPARE else 0
+    return evidence.collect(subject, _explained(subject), shelf.models, beside)
+
+
+def _facts(shelf: Shelf, subject: Subject) -> str:
+    parts = [
+        f"Image {subject.index:,} of the {wording.DATASETS[shelf.view.dataset]}",
+        f"version {subject.version}",
     ]
+    if subject.loss is not None:
+        parts.append(f"loss {subject.loss:.2f} nats")
+    if subject.is_misread:
+        margin = subject.probabilities[subject.read] - subject.probabilities[subject.label]
+        parts.append(f"margin {margin * 100:.1f} points")
+    return " · ".join(parts)
 
 
-_CSS = """
-table { inline-size: 100%; border-collapse: separate; border-spacing: 0 .2rem; font-family: var(--st-font);
-  color: var(--st-text-color); font-variant-numeric: tabular-nums; }
-th, td { padding: 0; font-weight: inherit; text-align: start; }
-th { inline-size: 1.3em; }
-.name { inline-size: 2.7em; font-size: .85em; color: var(--tone); }
-.shown { inline-size: 4.6em; text-align: end; }
-.bar { block-size: .7em; border-radius: 3px;
-  background: color-mix(in srgb, var(--st-text-color) 8%, transparent); }
-.bar div { block-size: 100%; min-inline-size: 1px; border-radius: 3px; background: var(--tone); }
-tr { --tone: var(--st-gray-color); }
-tr.true { --tone: var(--st-primary-color); font-weight: 600; }
-tr.read { --tone: var(--st-red-color); font-weight: 600; }
-"""
+def _subject(subjects: Sequence[Subject], index: int) -> Subject | None:
+    return next((each for each in subjects if each.index == index), None)
 
-_JS = """
-export default function ({ data, parentElement }) {
-  const rows = data.map((bar, digit) => {
-    const row = document.createElement('tr');
-    row.className = bar.name;
-    const add = (kind, name, text) => {
-      const cell = document.createElement(kind);
-      cell.className = name;
-      cell.textContent = text;
-      row.append(cell);
-      return cell;
-    };
-    add('th', '', digit).scope = 'row';
-    add('td', 'name', bar.name);
-    const track = document.createElement('div');
-    track.className = 'bar';
-    const filled = document.createElement('div');
-    filled.style.inlineSize = `${bar.share * 100}%`;
-    track.append(filled);
-    add('td', '', '').append(track);
-    add('td', 'shown', bar.shown);
-    return row;
-  });
-  parentElement.querySelector('tbody').replaceChildren(...rows);
-}
-"""
 
+_HERE = Path(__file__).parent
 # A component, not HTML: a dialog stands outside of the part of the page that knows the style sheet's colours.
-_mount_bars = st.components.v2.component(
-    "digit_probability_bars",
-    html='<table aria-label="Probability of each digit"><tbody></tbody></table>',
-    css=_CSS,
-    js=_JS,
+_mount = st.components.v2.component(
+    "digit_detail",
+    html='<div class="place"></div>',
+    css=(_HERE / "detail.css").read_text("utf-8"),
+    js=(_HERE / "detail.js").read_text("utf-8"),
 )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import streamlit as st
+from digits.client.choices import Dataset, EvaluationState
+from digits.client.errors import ClientError, Refused, ServerUnavailable
+from digits.client.records import Evaluation
 
 from frontend import connection, style, wording
-from frontend.choices import Dataset, EvaluationState
-from frontend.errors import ClientError, Refused, ServerUnavailable
-from frontend.records import Evaluation
 
 POLL_S = 0.5
 NOT_MEASURED = "EVALUATION_NOT_FOUND"

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import streamlit as st
+from digits.client.choices import MisclassifiedOrder
+from digits.client.errors import ClientError
+from digits.client.records import MisclassifiedDigit
 
 from frontend import connection, figure, style
-from frontend.choices import MisclassifiedOrder
-from frontend.errors import ClientError
 from frontend.mistakes import source
 from frontend.mistakes.view import View
-from frontend.records import MisclassifiedDigit
 
 SIXTEEN = figure.ROWS * figure.COLUMNS
 DEFAULT_DPI = 150
@@ -25,7 +25,8 @@ def sheet(view: View, evaluation_id: str) -> None:
     """The figure of sixteen of the mistakes that the view shows, and its file at a chosen resolution."""
     st.subheader("Sixteen at random")
     seed: int = st.session_state.setdefault(_SEED, 1)
-    chosen = replace(view, order=MisclassifiedOrder.RANDOM, seed=seed)
+    # Whichever digit is open and whichever page is shown, the figure stays the same.
+    chosen = replace(view.listing, order=MisclassifiedOrder.RANDOM, seed=seed)
     try:
         digits = source.mistakes(chosen, SIXTEEN).digits
     except ClientError as error:

@@ -12,10 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 import streamlit as st
+from digits.client.choices import MisclassifiedOrder
 
-from frontend.choices import MisclassifiedOrder
 from frontend.confusion import Cell
-from frontend.mistakes.view import View, from_query, to_query
+from frontend.mistakes.address import from_query, to_query
+from frontend.mistakes.view import View
 
 _VIEW = "mistakes_view"
 _ADDRESS = "mistakes_address"
@@ -26,9 +27,11 @@ def arrive() -> View:
     """The view of this run: what a changed address asks for, or what the visitor looked at last."""
     address = st.query_params.to_dict()
     # Coming back from another page, its widgets are gone, and the link in the masthead carries no query.
-    is_back = not address and _WIDGET.format("model_version") not in st.session_state
+    is_back = not address and _WIDGET.format("part") not in st.session_state
     if address != st.session_state.get(_ADDRESS, {}) and not is_back:
         st.session_state[_VIEW] = from_query(address)
+    elif is_back:
+        st.session_state[_VIEW] = replace(view(), digit=None)
     return view()
 
 
@@ -59,24 +62,41 @@ def changed(*fields: str) -> Callable[[], None]:
     def write() -> None:
         value = st.session_state[_WIDGET.format("_".join(fields))]
         values: dict[str, Any] = dict(zip(fields, value if len(fields) > 1 else (value,), strict=True))
-        st.session_state[_VIEW] = replace(view(), **values)
+        _list(**values)
 
     return write
 
 
 def choose(cell: Cell) -> None:
     """Show the mistakes of one cell, row or column of the matrix."""
-    st.session_state[_VIEW] = replace(
-        view(), true_digit=cell.true_digit, predicted_digit=cell.predicted_digit
-    )
+    _list(true_digit=cell.true_digit, predicted_digit=cell.predicted_digit)
+
+
+def choose_digit(digit: int | None) -> None:
+    """Show only digits labelled with this one, or with any, whatever they are read as."""
+    _list(true_digit=digit, predicted_digit=None)
 
 
 def shuffle() -> None:
     """Another random order."""
-    seed = random.randrange(1, 10_000)
-    st.session_state[_VIEW] = replace(view(), order=MisclassifiedOrder.RANDOM, seed=seed)
+    _list(order=MisclassifiedOrder.RANDOM, seed=random.randrange(1, 10_000))
 
 
 def clear() -> None:
     """Show every mistake."""
     st.session_state[_VIEW] = view().without_filters()
+
+
+def turn_to(page: int) -> None:
+    """Show another page of the digits."""
+    st.session_state[_VIEW] = replace(view(), page=page, digit=None)
+
+
+def open_digit(index: int | None) -> None:
+    """Open the digit at this place of the data set; None closes it."""
+    st.session_state[_VIEW] = replace(view(), digit=index)
+
+
+def _list(**values: Any) -> None:
+    """Show other digits, or in another order: from the first page, and none of them open."""
+    st.session_state[_VIEW] = replace(view().listing, **values)

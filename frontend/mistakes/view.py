@@ -1,20 +1,33 @@
-"""What the Mistakes page looks at: one version, one data set, filters and order; all of it as an address.
-
-A view in the address can be sent to somebody: it opens the page with the same digits. What has its default is
-left out, and what makes no sense in an address is ignored.
-"""
+"""What the Mistakes page looks at: its part, versions, data set, filters, order, and the open digit."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
-from frontend.choices import Dataset, MisclassifiedOrder
+from digits.client.choices import ComparisonOutcome, Dataset, MisclassifiedOrder
+
 from frontend.confusion import Cell
 
+
+class Part(StrEnum):
+    """The parts of the page, by their names in the address. Only the one in sight does any work."""
+
+    MISREAD = "misread"
+    LABELS = "labels"
+    COMPARE = "compare"
+
+
+PARTS: Mapping[Part, str] = {
+    Part.MISREAD: "Misread digits",
+    Part.LABELS: "Likely label errors",
+    Part.COMPARE: "Two versions",
+}
 ORDERS: Mapping[MisclassifiedOrder, str] = {
     MisclassifiedOrder.CONFIDENCE: "Most confident first",
     MisclassifiedOrder.LOSS: "Largest loss first",
+    MisclassifiedOrder.MARGIN: "Largest margin first",
     MisclassifiedOrder.INDEX: "As in the data set",
     MisclassifiedOrder.RANDOM: "Shuffled",
 }
@@ -22,12 +35,15 @@ ORDERS: Mapping[MisclassifiedOrder, str] = {
 
 @dataclass(frozen=True)
 class View:
-    """Version 0 is the deployed one, an unset data set its own test set. None stands for any digit.
+    """Version 0 is the deployed one, base version 0 the most suitable, an unset data set its own test set.
 
-    `low` and `high` bound the confidence, in whole percent, both included.
+    None stands for any digit. `low` and `high` bound the confidence, in whole percent, both included. `page`
+    counts from 1. `digit` is the place in the data set of the digit that is open, None when none is.
     """
 
+    part: Part = Part.MISREAD
     model_version: int = 0
+    base_version: int = 0
     dataset: Dataset = Dataset.UNSPECIFIED
     true_digit: int | None = None
     predicted_digit: int | None = None
@@ -35,6 +51,9 @@ class View:
     high: int = 100
     order: MisclassifiedOrder = MisclassifiedOrder.CONFIDENCE
     seed: int = 1
+    outcome: ComparisonOutcome = ComparisonOutcome.UNSPECIFIED
+    page: int = 1
+    digit: int | None = None
 
     @property
     def cell(self) -> Cell:
@@ -46,53 +65,18 @@ class View:
         """Whether some mistakes may be left out."""
         return (self.true_digit, self.predicted_digit, self.low, self.high) != (None, None, 0, 100)
 
+    @property
+    def listing(self) -> View:
+        """All that decides which digits are listed, and in which order: the same for all of its pages."""
+        return replace(self, page=1, digit=None)
+
     def without_filters(self) -> View:
-        """The same version, data set and order, with every mistake."""
-        return replace(self, true_digit=None, predicted_digit=None, low=0, high=100)
-
-
-def from_query(query: Mapping[str, str]) -> View:
-    """The view that an address asks for."""
-    start = View()
-    low, _, high = query.get("sure", "").partition("-")
-    lowest, highest = _whole(low, 0, 100), _whole(high, 0, 100)
-    if lowest is None or highest is None or lowest > highest:
-        lowest, highest = start.low, start.high
-    return View(
-        model_version=_whole(query.get("version"), 1, 10**9) or 0,
-        dataset=Dataset.__members__.get(query.get("data", "").upper(), start.dataset),
-        true_digit=_whole(query.get("true"), 0, 9),
-        predicted_digit=_whole(query.get("read"), 0, 9),
-        low=lowest,
-        high=highest,
-        order=MisclassifiedOrder.__members__.get(query.get("order", "").upper()) or start.order,
-        seed=_whole(query.get("seed"), 0, 2**31 - 1) or start.seed,
-    )
-
-
-def to_query(view: View) -> dict[str, str]:
-    """The address of a view: only what differs from the defaults."""
-    start = View()
-    query: dict[str, str] = {}
-    if view.model_version:
-        query["version"] = str(view.model_version)
-    if view.dataset:
-        query["data"] = view.dataset.name.lower()
-    if view.true_digit is not None:
-        query["true"] = str(view.true_digit)
-    if view.predicted_digit is not None:
-        query["read"] = str(view.predicted_digit)
-    if (view.low, view.high) != (start.low, start.high):
-        query["sure"] = f"{view.low}-{view.high}"
-    if view.order is not start.order:
-        query["order"] = view.order.name.lower()
-    if view.order is MisclassifiedOrder.RANDOM:
-        query["seed"] = str(view.seed)
-    return query
-
-
-def _whole(text: str | None, low: int, high: int) -> int | None:
-    """A whole number from `low` to `high`, or None."""
-    if not text or not text.isascii() or not text.isdigit() or len(text) > 10:
-        return None
-    return int(text) if low <= int(text) <= high else None
+        """The same part, versions, data set and order, with every digit, from the first."""
+        return replace(
+            self.listing,
+            true_digit=None,
+            predicted_digit=None,
+            low=0,
+            high=100,
+            outcome=ComparisonOutcome.UNSPECIFIED,
+        )

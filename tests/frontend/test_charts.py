@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from digits.client.choices import TrainingPhase, TrainingState
+from digits.client.records import EpochMetrics, Training, TrainingOptions, TrainingProgress
+
 from frontend import charts
-from frontend.choices import TrainingPhase, TrainingState
-from frontend.records import EpochMetrics, Training, TrainingOptions, TrainingProgress
 
 NOW = TrainingProgress(TrainingPhase.TRAINING, 2, 4, 30, 40, 0.3, 0.91, 0.4, 0.88, 12.0, 20.0, 5000.0)
 RUN = Training(

@@ -6,10 +6,10 @@ import io
 
 import numpy as np
 import pytest
+from digits.client.records import MisclassifiedDigit
 from PIL import Image
 
 from frontend.figure import figure_png, mistakes_figure, title
-from frontend.records import MisclassifiedDigit
 
 
 def mistake(index: int) -> MisclassifiedDigit:
