@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from digits.client.choices import GateData
+from digits.client.records import Evaluation, GateComparison, Model, Provenance, TrainingOptions
+
 from frontend import wording
-from frontend.records import Evaluation, Model, TrainingOptions
+from frontend.verdict import points
+
+DIGITS: Mapping[GateData, str] = {
+    GateData.UNSPECIFIED: "unknown images",
+    GateData.VALIDATION: "validation digits",
+    GateData.SAMPLES: "of My digits",
+}
 
 
 def card_html(model: Model, beside: Sequence[Model]) -> str:
@@ -18,13 +27,48 @@ def card_html(model: Model, beside: Sequence[Model]) -> str:
         wording.ago(model.create_time),
         *(["came with the software"] if model.is_shipped else []),
     )
+    taught = _taught(model.provenance)
     return (
         '<div class="model"><div class="model-name">'
         f"<b>Version {model.model_version}</b> <span>{escape(model.provenance.recipe)}</span>"
         f"</div>{_accuracy_html(model.evaluation, beside)}"
         f'<div class="small-print">{escape(" · ".join(facts))}<br>'
-        f"{escape(source.description) if source else 'Trained on unknown data'}</div></div>"
+        f"{escape(source.description) if source else 'Trained on unknown data'}"
+        f"{f'<br>{escape(taught)}' if taught else ''}</div></div>"
     )
+
+
+def gate_line(model: Model) -> str:
+    """Whether it passed the gate and why, in a line or two; empty for a version that was never there."""
+    gate = model.gate
+    if gate is None:
+        return ""
+    if gate.passed:
+        verdict, why = "Passed the gate", "; ".join(map(_compared, gate.comparisons))
+        against = f" against version {gate.serving_version}: {why}." if gate.serving_version else "."
+        return f'<div class="gate-line"><b>{verdict}</b>{escape(against)}</div>'
+    so = "A person has deployed it all the same." if model.is_deployed else "It stays a candidate."
+    return (
+        f'<div class="gate-line"><b>Did not pass the gate.</b> {so}'
+        f'<div class="small-print">{escape(" ".join(gate.reasons))}</div></div>'
+    )
+
+
+def _compared(comparison: GateComparison) -> str:
+    return (
+        f"{points(comparison.difference)} points on {comparison.images:,} {DIGITS[comparison.data]} "
+        f"(95 % interval {points(comparison.difference_low)} to {points(comparison.difference_high)})"
+    )
+
+
+def _taught(provenance: Provenance) -> str:
+    """What it went on from and how much it was taught; empty for a version that began anew."""
+    if not provenance.base_version:
+        return ""
+    learnt = (
+        f", taught {wording.count(provenance.samples, 'digit')} of My digits" if provenance.samples else ""
+    )
+    return f"Went on from version {provenance.base_version}{learnt}"
 
 
 def _accuracy_html(evaluation: Evaluation | None, beside: Sequence[Model]) -> str:
@@ -57,6 +101,8 @@ def details_html(model: Model) -> str:
     rows: list[tuple[str, str]] = [
         ("Made", f"{model.create_time:%d %b %Y, %H:%M} UTC"),
         ("Recipe", provenance.recipe),
+        ("Went on from", f"version {provenance.base_version}" if provenance.base_version else ""),
+        ("Taught", f"{provenance.samples:,} of My digits" if provenance.samples else ""),
         *option_rows(provenance.options),
         ("Data", provenance.data_source.description if provenance.data_source else ""),
         ("Data checksum", provenance.data_source.sha256 if provenance.data_source else ""),

@@ -1,17 +1,22 @@
-"""Models: every version with what it was made from and how well it reads, and which of them answers."""
+"""Models: every version with what it was made from, how well it reads and what may be done with it."""
 
 from __future__ import annotations
 
-import streamlit as st
+from dataclasses import replace
 
-from frontend import connection, style, wording
-from frontend.errors import ClientError
-from frontend.model_card import card_html, details_html
-from frontend.records import Model, Models
+import streamlit as st
+from digits.client.errors import ClientError
+from digits.client.records import Model, Models
+
+from frontend import connection, style
+from frontend.model_card import card_html, details_html, gate_line
+from frontend.verdict import gate_html
+from frontend.versions import actions, export, history
 
 PAGE_SIZE = 20
+# Of what stands at the right of each card, in pixels, so that all cards have their columns alike.
+ACTION_WIDTH = 136
 _KNOWN = "known-versions"
-_RESULT = "deploy-result"
 
 
 @st.fragment
@@ -29,11 +34,17 @@ def page() -> None:
         style.empty("No version yet", "Train one: it takes a minute, and appears here when it is done.")
         st.page_link("app_pages/train.py", label="Train a model", icon=":material/arrow_forward:")
         return
+    done, fault = history.history_now()
+    deployed = next((model.model_version for model in versions.models if model.is_deployed), 0)
+    if done is not None:
+        history.roll_back_panel(done, deployed, can_deploy=is_current)
+    actions.say_result(actions.PAGE)
     for model in versions.models:
-        show(model, versions.models, can_deploy=is_current)
+        show(model, versions.models, can_change=is_current)
     if versions.total_size > len(versions.models):
         older = versions.total_size - len(versions.models)
         st.button(f"Show older ({older})", on_click=_show_older)
+    history.show(done, fault)
 
 
 def versions_now() -> tuple[Models | None, bool]:
@@ -52,45 +63,47 @@ def versions_now() -> tuple[Models | None, bool]:
     return page, True
 
 
-def show(model: Model, beside: tuple[Model, ...], *, can_deploy: bool) -> None:
-    """One version as a card: the summary, its button, and what lies behind it."""
+def show(model: Model, beside: tuple[Model, ...], *, can_change: bool) -> None:
+    """One version as a card: the summary, its button, how it did at the gate, and what lies behind it."""
     number = model.model_version
+    is_held = model.gate is not None and not model.gate.passed
     with st.container(border=True, key=f"model-{number}"):
-        with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(horizontal=True, vertical_alignment="center", key=f"card-{number}"):
             st.html(card_html(model, beside))
             if model.is_deployed:
-                st.html('<span class="badge is-deployed">Deployed</span>', width="content")
+                st.html('<span class="badge is-deployed">Deployed</span>', width=ACTION_WIDTH)
             else:
                 st.button(
-                    "Deploy",
+                    "Deploy anyway" if is_held else "Deploy",
                     key=f"deploy-{number}",
                     help=f"Let version {number} answer from now on",
-                    on_click=deploy,
+                    on_click=actions.deploy,
                     args=(number,),
-                    disabled=not can_deploy,
+                    disabled=not can_change,
+                    width=ACTION_WIDTH,
                 )
-        say_result(number)
-        with st.expander(f"Details of version {number}", type="compact"):
-            st.html(details_html(model))
+        actions.say_result(number)
+        if model.gate is not None:
+            st.html(gate_line(model))
+        # It keeps its state through all that comes and goes above it, and is filled when it is opened.
+        details = st.expander(
+            f"Details of version {number}", type="compact", key=f"details-{number}", on_change="rerun"
+        )
+        if details.open:
+            with details:
+                show_details(model, can_change=can_change)
 
 
-def deploy(number: int) -> None:
-    """Deploy a version, and keep what came of it for its card."""
-    try:
-        connection.client().deploy_model(number)
-    except ClientError as error:
-        connection.note(error)
-        st.session_state[_RESULT] = (number, False, error.message)
-    else:
-        st.session_state[_RESULT] = (number, True, f"Version {number} answers from now on.")
-
-
-def say_result(number: int) -> None:
-    """What came of the last deployment, on the card of its version."""
-    version, was_done, message = st.session_state.get(_RESULT, (0, False, ""))
-    if version == number:
-        say = style.done if was_done else style.wrong
-        say(wording.sentence(message))
+def show_details(model: Model, *, can_change: bool) -> None:
+    """Figures and provenance of a version, and what is done rarely: to export and to delete it."""
+    number = model.model_version
+    if model.gate is not None and (figures := gate_html(replace(model.gate, reasons=()), number)):
+        st.html(f'<div class="model-gate"><h3>At the gate</h3>{figures}</div>')
+    st.html(details_html(model))
+    if can_change:
+        export.export_menu(number)
+        if not model.is_deployed and not model.is_shipped:
+            actions.delete_button(number)
 
 
 def _show_older() -> None:
@@ -98,6 +111,5 @@ def _show_older() -> None:
 
 
 if st.session_state["has_arrived"]:
-    # After a look at another page it is old news.
-    st.session_state.pop(_RESULT, None)
+    actions.forget()
 page()

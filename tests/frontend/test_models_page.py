@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from digits.client import Client
+from digits.client.choices import ExportFormat
 from streamlit.testing.v1 import AppTest
+
+from server.gate import GateComparison, GateData, GateReport
 
 OpenPage = Callable[..., AppTest]
 HtmlOf = Callable[[AppTest], str]
+
+
+def deploy_buttons(page: AppTest) -> list[str]:
+    return [button.key for button in page.button if button.key.startswith("deploy-")]
 
 
 def test_a_version_tells_recipe_data_accuracy_with_interval_date_and_size(
@@ -27,14 +35,16 @@ def test_a_version_tells_recipe_data_accuracy_with_interval_date_and_size(
 
 
 def test_the_details_hold_options_provenance_and_every_digit(open_page: OpenPage, html_of: HtmlOf) -> None:
-    html = html_of(open_page("models"))
+    html = html_of(open_page("models", **{"details-1": True}))
 
     for name in ("Learning rate", "Augmentation", "Data checksum", "Trained on", "Libraries", "Artifact"):
         assert f"<dt>{name}</dt>" in html
     assert html.count("<th scope=row>") == 10
 
 
-def test_the_deployed_version_has_no_deploy_button(open_page: OpenPage, html_of: HtmlOf) -> None:
+def test_the_deployed_shipped_version_can_be_neither_deployed_nor_deleted(
+    open_page: OpenPage, html_of: HtmlOf
+) -> None:
     page = open_page("models")
 
     assert "Deployed</span>" in html_of(page)
@@ -58,24 +68,24 @@ def test_deploying_a_version_says_so_and_moves_the_mark(
     open_page: OpenPage, html_of: HtmlOf, server_of_three: Any
 ) -> None:
     page = open_page("models", address=server_of_three.address)
-    assert [button.key for button in page.button] == ["deploy-3", "deploy-2"]
+    assert deploy_buttons(page) == ["deploy-3", "deploy-2"]
 
     page.button(key="deploy-2").click().run()
 
     assert "Version 2 answers from now on." in html_of(page)
-    assert [button.key for button in page.button] == ["deploy-3", "deploy-1"]
+    assert deploy_buttons(page) == ["deploy-3", "deploy-1"]
 
 
 def test_a_damaged_version_is_not_deployed_and_the_page_says_why(
     open_page: OpenPage, html_of: HtmlOf, server_of_three: Any
 ) -> None:
     page = open_page("models", address=server_of_three.address)
-    before = [button.key for button in page.button]
+    before = deploy_buttons(page)
 
     page.button(key="deploy-3").click().run()
 
     assert 'role="alert"' in html_of(page)
-    assert [button.key for button in page.button] == before
+    assert deploy_buttons(page) == before
 
 
 def test_without_a_server_the_page_says_that_versions_will_come(
@@ -100,3 +110,135 @@ def test_versions_seen_before_stay_while_the_server_is_away(
 
     assert "<b>Version 2</b>" in html_of(page)
     assert all(button.disabled for button in page.button)
+
+
+HELD = GateReport(
+    passed=False,
+    serving_version=1,
+    comparisons=(
+        GateComparison(GateData.VALIDATION, 5000, 0.9728, 0.9956, -0.0228, -0.0276, -0.0186, passed=False),
+        GateComparison(GateData.SAMPLES, 20, 0.9, 0.85, 0.05, -0.13, 0.23, passed=True),
+    ),
+    reasons=("It reads fewer of the 5,000 validation digits correctly.",),
+)
+PASSED = GateReport(
+    passed=True,
+    serving_version=2,
+    comparisons=(
+        GateComparison(GateData.VALIDATION, 5000, 0.9906, 0.9828, 0.0078, 0.0043, 0.0116, passed=True),
+    ),
+    reasons=(),
+)
+
+
+@pytest.fixture
+def server(launch_server: Callable[..., Any], add_version: Callable[..., int]) -> Any:
+    """A server with a version that was held back and one that passed; the shipped one is deployed."""
+    server = launch_server(DIGITS_MNIST="")
+    add_version(server, HELD)
+    add_version(server, PASSED, base_version=2, samples=23)
+    return server
+
+
+@pytest.fixture
+def client(server: Any) -> Iterator[Client]:
+    with Client(server.address) as client:
+        yield client
+
+
+def test_a_version_tells_how_it_did_at_the_gate_and_what_it_was_taught(
+    open_page: OpenPage, html_of: HtmlOf, server: Any
+) -> None:
+    page = open_page("models", address=server.address, **{"details-2": True})
+    html = html_of(page)
+
+    assert "<b>Did not pass the gate.</b> It stays a candidate." in html
+    assert "It reads fewer of the 5,000 validation digits correctly." in html
+    assert "<b>Passed the gate</b> against version 2: +0.78 points on 5,000 validation digits" in html
+    assert "(95 % interval +0.43 to +1.16)." in html
+    assert "Went on from version 2, taught 23 digits of My digits" in html
+    # Figures of both comparisons, in the details.
+    for figure in ("99.56 %", "97.28 %", "−2.28", "85.00 %", "90.00 %", "+5.00"):
+        assert figure in html
+    assert page.button(key="deploy-2").label == "Deploy anyway"
+    assert page.button(key="deploy-3").label == "Deploy"
+
+
+def test_one_click_rolls_back_and_the_list_tells_all(
+    open_page: OpenPage, html_of: HtmlOf, server: Any, client: Client
+) -> None:
+    page = open_page("models", address=server.address)
+    with pytest.raises(KeyError):
+        page.button(key="roll-back-now")  # There is nothing to go back to yet.
+    page.button(key="deploy-3").click().run()
+    assert "Version 3 answers." in html_of(page)
+    assert page.button(key="roll-back-now").label == "Roll back to version 1"
+
+    page.button(key="roll-back-now").click().run()
+
+    assert "Version 1 answers again. Version 3 is still here" in html_of(page)
+    assert client.get_model().model_version == 1
+    html = html_of(page)
+    told = [
+        "Rolled back from version 3 to version 1",
+        "Version 3 took over from version 1",
+        "Version 1 began",
+    ]
+    assert sorted(told, key=html.index) == told
+    assert "Asked for on the Models page." in html
+    assert "First start." in html
+
+
+def test_a_version_is_deleted_after_a_second_click(
+    open_page: OpenPage, html_of: HtmlOf, server: Any, client: Client
+) -> None:
+    page = open_page("models", address=server.address, **{"details-2": True})
+    page.button(key="delete-2").click().run()
+    assert "Delete version 2 for good?" in html_of(page)
+    page.button(key="keep-2").click().run()
+    assert "for good?" not in html_of(page)
+    assert client.get_model(2).model_version == 2
+
+    page.button(key="delete-2").click().run()
+    page.button(key="delete-now-2").click().run()
+
+    assert "Version 2 is deleted." in html_of(page)
+    assert "<b>Version 2</b>" not in html_of(page)
+    assert "Version 2 was deleted" in html_of(page)
+    assert [model.model_version for model in client.list_models().models] == [3, 1]
+
+
+def test_a_refused_deletion_tells_why_on_its_card(
+    open_page: OpenPage, html_of: HtmlOf, server: Any, client: Client
+) -> None:
+    page = open_page("models", address=server.address, **{"details-2": True})
+    page.button(key="delete-2").click().run()
+    client.deploy_model(2)  # Somebody else was faster.
+    page.button(key="delete-now-2").click().run()
+
+    assert 'role="alert">Version 2 is deployed; deploy another one first.' in html_of(page)
+    assert "<b>Version 2</b>" in html_of(page)
+
+
+def test_a_version_is_exported_when_its_form_is_chosen(
+    open_page: OpenPage, html_of: HtmlOf, server: Any
+) -> None:
+    page = open_page("models", address=server.address, **{"details-1": True})
+    assert not page.get("download_button")
+
+    page.session_state["export-1"] = ExportFormat.ONNX
+    page.run()
+
+    (save,) = page.get("download_button")
+    assert save.proto.label.startswith("Save digits-1.onnx (")
+    assert "The very file that answers here, for ONNX Runtime. SHA-256 " in html_of(page)
+
+
+def test_a_damaged_version_is_not_exported_and_the_page_says_why(
+    open_page: OpenPage, html_of: HtmlOf, server_of_three: Any
+) -> None:
+    chosen = {"details-3": True, "export-3": ExportFormat.ONNX}
+    page = open_page("models", address=server_of_three.address, **chosen)
+
+    assert 'role="alert">Version 3: model.onnx' in html_of(page)
+    assert not page.get("download_button")

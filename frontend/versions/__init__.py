@@ -1,0 +1,1 @@
+"""What can be done with versions, and the list of what was done."""

@@ -1,0 +1,69 @@
+"""A version as a file for other software: fetched when its form is chosen, then there to be saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+from digits.client.choices import ExportFormat
+from digits.client.errors import ClientError
+from digits.client.records import ExportedModel
+
+from frontend import connection, style, wording
+
+FORMATS: Mapping[ExportFormat, str] = {
+    ExportFormat.KERAS: "Keras",
+    ExportFormat.SAVED_MODEL: "TensorFlow SavedModel",
+    ExportFormat.TFLITE: "TensorFlow Lite",
+    ExportFormat.ONNX: "ONNX",
+}
+USES: Mapping[ExportFormat, str] = {
+    ExportFormat.KERAS: "One file for keras.saving.load_model.",
+    ExportFormat.SAVED_MODEL: "A zip archive; what is in it can be given to TensorFlow Serving as it is.",
+    ExportFormat.TFLITE: "One file for LiteRT, on phones and small machines.",
+    ExportFormat.ONNX: "The very file that answers here, for ONNX Runtime.",
+}
+# To import TensorFlow and convert takes seconds, on a busy machine many.
+TIMEOUT_S = 120.0
+
+
+def export_menu(number: int) -> None:
+    """Offer the forms of a version, and the file of the chosen one."""
+    chosen: ExportFormat | None = st.pills(
+        f"Export version {number} for other software",
+        list(FORMATS),
+        format_func=FORMATS.__getitem__,
+        key=f"export-{number}",
+    )
+    kept = f"exported-{number}"
+    if chosen is None:
+        st.session_state.pop(kept, None)
+        return
+    # Fetched once: the page is run again at every click.
+    if st.session_state.get(kept, (None, None))[0] is not chosen:
+        with st.spinner(f"Making a {FORMATS[chosen]} file of it …"):
+            st.session_state[kept] = (chosen, _fetch(number, chosen))
+    exported: ExportedModel | str = st.session_state[kept][1]
+    if isinstance(exported, str):
+        style.wrong(exported)
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            f"Save {exported.file_name} ({wording.size(len(exported.data))})",
+            icon=":material/download:",
+            data=exported.data,
+            file_name=exported.file_name,
+            mime="application/octet-stream",
+            on_click="ignore",
+            key=f"save-{number}",
+        )
+    style.small_print(f"{USES[chosen]} SHA-256 {exported.sha256}")
+
+
+def _fetch(number: int, chosen: ExportFormat) -> ExportedModel | str:
+    """The file, or why there is none."""
+    try:
+        return connection.client().export_model(chosen, number, timeout_s=TIMEOUT_S)
+    except ClientError as error:
+        connection.note(error)
+        return wording.sentence(error.message)
