@@ -16,16 +16,17 @@ style.apply()
 pages = [
     st.Page(PAGES / "draw.py", title="Draw", default=True),
     st.Page(PAGES / "mistakes.py", title="Mistakes"),
+    st.Page(PAGES / "my_digits.py", title="My digits"),
     st.Page(PAGES / "train.py", title="Train"),
     st.Page(PAGES / "models.py", title="Models"),
 ]
-# Streamlit's own navigation hides behind a button on a phone; four short words fit into a line.
+# Streamlit's own navigation hides behind a button on a phone; five short words fit into a line.
 page = st.navigation(pages, position="hidden")
 # Whether this run is the first one on its page, so that a page can drop what was news on an earlier visit.
 st.session_state["has_arrived"] = st.session_state.get("page") != page.title
 st.session_state["page"] = page.title
 with st.container(horizontal=True, vertical_alignment="center", key="masthead"):
-    st.html('<span class="wordmark">Digit Lab</span>', width="content")
+    st.html('<span class="wordmark"><i aria-hidden="true">7</i><b>Digit Lab</b></span>', width="content")
     for each in pages:
         st.page_link(each, width="content")
 connection.banner()

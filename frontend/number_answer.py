@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from html import escape
 from itertools import groupby
 
+from digits.client.records import NumberAnswer, NumberDigit
+
 from frontend.gallery import data_uri
 from frontend.probabilities import steps
-from frontend.records import NumberAnswer, NumberDigit
 from frontend.wording import count, probability
 
 

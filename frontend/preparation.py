@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
+from digits.client.records import Answer
+
 from frontend.gallery import data_uri
-from frontend.records import Answer
 from frontend.wording import probability
 
 RESIZED = (

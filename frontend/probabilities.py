@@ -1,16 +1,20 @@
-"""The answer to an image, as HTML that keeps its place and size whether there is an answer or not."""
+"""The answer to an image, as HTML that keeps its places and sizes whether there is an answer or not."""
 
 from __future__ import annotations
 
 from html import escape
 
+from digits.client.records import Answer, Timings
+
 from frontend.gallery import data_uri
-from frontend.records import Answer, Timings
 from frontend.wording import probability
+
+LIKELY = 0.05
+"""From this probability on a digit is worth a thought, in [0, 1]."""
 
 
 def answer_html(answer: Answer | None, *, title: str = "", hint: str = "", is_wrong: bool = False) -> str:
-    """The digit, how sure the model is, ten bars, and the image that it saw. Texts are escaped here.
+    """The digit, how sure the model is, and ten bars. Texts are escaped here.
 
     `title` and `hint` say what to do while there is no answer; with one, `hint` is a remark below it, and in
     red when `is_wrong`. Where the model is uncertain, that is said in place of a bold claim.
@@ -20,14 +24,24 @@ def answer_html(answer: Answer | None, *, title: str = "", hint: str = "", is_wr
         state, title, hint = "is-uncertain", "Not sure", hint or "It may be no digit."
     elif answer is not None:
         state, title = "", f"{probability(answer.prediction.confidence)} sure"
+    # The style sheet makes these stand out among the digits that it may be instead.
+    likely = "".join(f" may-be-{digit}" for digit in _alternatives(answer))
     return (
-        f'<section class="answer {state}" aria-label="The answer">'
+        f'<section class="answer {state}{likely}" aria-label="The answer">'
         '<div class="reading" role="status">'
         f"{_digit_html(answer)}"
         f'<div class="sureness">{escape(title)}</div>'
         f'<div class="remark{" is-wrong" if is_wrong else ""}">{escape(hint)}</div>'
-        f"</div>{_bars_html(answer)}{_seen_html(answer)}</section>"
+        f"</div>{_bars_html(answer)}</section>"
     )
+
+
+def _alternatives(answer: Answer | None) -> list[int]:
+    """The digits that are likely besides the one that was read."""
+    if answer is None:
+        return []
+    shares = enumerate(answer.prediction.probabilities)
+    return [digit for digit, share in shares if share >= LIKELY and digit != answer.prediction.digit]
 
 
 def _digit_html(answer: Answer | None) -> str:
@@ -54,7 +68,7 @@ def _bars_html(answer: Answer | None) -> str:
     return f'<div class="bars" role="img" aria-label="Probabilities: {escape(said)}">{rows}</div>'
 
 
-def _seen_html(answer: Answer | None) -> str:
+def seen_html(answer: Answer | None) -> str:
     """The 28x28 pixels that the model read, enlarged; which version it was, and how long it took."""
     image = small_print = ""
     if answer is not None:
@@ -64,8 +78,9 @@ def _seen_html(answer: Answer | None) -> str:
             'alt="The pixels that the model saw">'
         )
         small_print = steps(answer.model_version, answer.timings)
+    state = "" if image else " is-empty"
     return (
-        f'<figure class="seen"><div>{image}</div><figcaption>What the model sees: 28×28 pixels'
+        f'<figure class="seen{state}"><div>{image}</div><figcaption>What the model sees: 28×28 pixels'
         f'<div class="small-print">{escape(small_print)}</div></figcaption></figure>'
     )
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import streamlit as st
+from digits.client.choices import Interpolation, Preprocessing
+from digits.client.errors import ClientError, Refused, ServerUnavailable
+from digits.client.records import Answer, NumberAnswer
 
 from frontend import connection, wording
-from frontend.choices import Interpolation, Preprocessing
-from frontend.errors import ClientError, Refused, ServerUnavailable
+from frontend.feedback import Guess
 from frontend.number_answer import boxes_html, digits_html, number_html
 from frontend.preparation import comparison_html
-from frontend.probabilities import answer_html
-from frontend.records import Answer, NumberAnswer
+from frontend.probabilities import answer_html, seen_html
 from frontend.subjects import Subject
 
 REFUSALS = {
@@ -40,13 +41,16 @@ class Settings:
 
 @dataclass(frozen=True)
 class Reading:
-    """What the page shows, as HTML: the answer or what to do, boxes over the ink, digits, the comparison."""
+    """What the page shows, as HTML: the answer or what to do, what the model saw of one digit or of several,
+    boxes over the ink, the comparison. `guesses` is what it says of each digit, to be confirmed or corrected.
+    """
 
     answer_html: str
+    seen_html: str = ""
     is_read: bool = False
     boxes_html: str = ""
-    digits_html: str = ""
     comparison_html: str = ""
+    guesses: tuple[Guess, ...] = ()
 
 
 def read(subject: Subject, settings: Settings) -> Reading:
@@ -78,8 +82,9 @@ def _waiting(subject: Subject) -> Reading:
 
 def _nothing(subject: Subject, title: str, hint: str, *, is_wrong: bool = False) -> Reading:
     st.session_state["last-reading"] = None
-    show = number_html if subject.is_number else answer_html
-    return Reading(show(None, title=title, hint=hint, is_wrong=is_wrong))
+    if subject.is_number:
+        return Reading(number_html(None, title=title, hint=hint, is_wrong=is_wrong))
+    return Reading(answer_html(None, title=title, hint=hint, is_wrong=is_wrong), seen_html(None))
 
 
 def _ask(subject: Subject, settings: Settings) -> Reading:
@@ -88,10 +93,16 @@ def _ask(subject: Subject, settings: Settings) -> Reading:
         number = _ask_for_number(subject, settings)
         return Reading(
             number_html(number),
+            digits_html(number),
             is_read=True,
             boxes_html=boxes_html(number, subject.size) if subject.size else "",
-            digits_html=digits_html(number),
+            guesses=tuple(
+                # The part of the image that holds this digit, as the model saw it.
+                Guess(digit.prediction.model_input, digit.prediction.digit, number.model_version)
+                for digit in number.digits
+            ),
         )
+    assert subject.image is not None
     answer = _ask_for_digit(subject, settings, settings.preprocessing)
     if subject.label is None:
         html = answer_html(answer)
@@ -105,7 +116,8 @@ def _ask(subject: Subject, settings: Settings) -> Reading:
             resized=_ask_for_digit(subject, settings, Preprocessing.RESIZE),
             normalised=_ask_for_digit(subject, settings, Preprocessing.NORMALISE),
         )
-    return Reading(html, is_read=True, comparison_html=comparison)
+    guess = Guess(subject.image, answer.prediction.digit, answer.model_version)
+    return Reading(html, seen_html(answer), is_read=True, comparison_html=comparison, guesses=(guess,))
 
 
 def _ask_for_number(subject: Subject, settings: Settings) -> NumberAnswer:

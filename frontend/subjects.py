@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from html import escape
 
 import streamlit as st
+from digits.client.choices import Dataset
+from digits.client.errors import ClientError
+from digits.client.records import Pixels, TestDigit
 
 from frontend import connection, wording
 from frontend.canvas import canvas
-from frontend.choices import Dataset
 from frontend.drawing import DIGIT_SHEET, NUMBER_SHEET, Drawing, Sheet, clear, drawing, undo
-from frontend.errors import ClientError
 from frontend.gallery import large_image
 from frontend.image_size import shown_size
 from frontend.live_pad import live_pad
-from frontend.records import Pixels, TestDigit
 
 BRUSHES_PX = {"Thin": 9, "Mid": 16, "Bold": 24}
 """9 px is the brush of the classic script."""

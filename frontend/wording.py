@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from frontend.choices import Dataset, Interpolation
-from frontend.records import Evaluation
+from digits.client.choices import Dataset, Interpolation
+from digits.client.records import Evaluation
 
 DATASETS: Mapping[Dataset, str] = {
     Dataset.UNSPECIFIED: "unknown data",
@@ -46,6 +46,11 @@ def accuracy(evaluation: Evaluation) -> str:
 def count(number: int, one: str, many: str | None = None) -> str:
     """1 -> "1 image", 10000 -> "10,000 images"."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def a_digit(digit: int) -> str:
+    """7 -> "a 7", 8 -> "an 8"."""
+    return f"{'an' if digit == 8 else 'a'} {digit}"
 
 
 def size(size_bytes: int) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import streamlit as st
+from digits.client.choices import Interpolation, Preprocessing
+from digits.client.errors import ClientError, ServerUnavailable
+from digits.client.records import Model
 from streamlit.delta_generator import DeltaGenerator
 
 from frontend import connection, preparation, subjects, wording
-from frontend.choices import Interpolation, Preprocessing
 from frontend.drawing import DIGIT_SHEET, NUMBER_SHEET
-from frontend.errors import ClientError, ServerUnavailable
+from frontend.feedback import NOT_FOR_TEST_DIGITS, feedback, feedback_of_number, no_feedback
 from frontend.reading import Reading, Settings, read
-from frontend.records import Model
 
 DRAW, UPLOAD, TEST_DIGIT = "Draw", "Upload", "Test digit"
 PREPARATIONS = {
@@ -39,56 +40,64 @@ class Mode:
     is_live: bool
 
 
-@dataclass(frozen=True)
-class Places:
-    """Where an answer goes, each place to be filled anew by the next one."""
-
-    answer: DeltaGenerator
-    digits: DeltaGenerator
-    comparison: DeltaGenerator | None
-
-    def show(self, reading: Reading) -> None:
-        """Put every part of an answer into its place."""
-        # Something goes into each of them: for what stays empty in a first run, Streamlit keeps no place.
-        self.answer.html(reading.answer_html)
-        self.digits.html(reading.digits_html or "<i hidden></i>")
-        if self.comparison is not None:
-            self.comparison.html(reading.comparison_html or preparation.EMPTY)
-
-
 @st.fragment
 def page() -> None:
     """The whole page, as a fragment: a choice reruns nothing else."""
     title_place = st.container()
     mode = choose_mode()
     title_place.title("Draw a number" if mode.is_number else "Draw a digit")
+    answer_place = st.container()
+    settings, comparison_place = choose_settings(mode)
+    with answer_place:
+        image_and_answer(mode, settings, comparison_place)
+
+
+@st.fragment
+def image_and_answer(mode: Mode, settings: Settings, comparison_place: DeltaGenerator | None) -> None:
+    """What is read, what the model makes of it, what you say to that: a stroke reruns no more than this."""
     sheet = NUMBER_SHEET if mode.is_number else DIGIT_SHEET
     with st.container(horizontal=True, gap="large", key="draw-columns"):
         image_side = st.container(width=sheet.width, key="image-side")
         answer_side = st.container(key="number-side" if mode.is_number else "answer-side")
-    digits_place = st.container()
-    with answer_side:
-        answer_place = st.container()
-        settings, comparison_place = choose_settings(mode)
-    with image_side:
-        image_and_answer(mode, settings, Places(answer_place, digits_place, comparison_place))
-
-
-@st.fragment
-def image_and_answer(mode: Mode, settings: Settings, places: Places) -> None:
-    """What is read, and its answer in the places for it: a stroke reruns no more than this."""
+    # Several digits are too many for the side.
+    below = st.container(key="digits-below") if mode.is_number else answer_side
     if mode.source == DRAW:
-        sheet = NUMBER_SHEET if mode.is_number else DIGIT_SHEET
         reading = read(subjects.of_drawing(sheet), settings)
         # The answer goes first: the live pad takes its own element for the sign that it may report again.
-        places.show(reading)
-        subjects.pad(sheet, is_live=mode.is_live, overlay_html=reading.boxes_html)
+        show(mode, reading, answer_side, below, comparison_place)
+        with image_side:
+            subjects.pad(sheet, is_live=mode.is_live, overlay_html=reading.boxes_html)
         return
-    subject = subjects.file(mode.is_number) if mode.source == UPLOAD else subjects.test_digit()
+    with image_side:
+        subject = subjects.file(mode.is_number) if mode.source == UPLOAD else subjects.test_digit()
     reading = read(subject, settings)
-    places.show(reading)
+    show(mode, reading, answer_side, below, comparison_place)
     if reading.is_read and subject.preview_html:
-        st.html(f'<div class="preview">{subject.preview_html}{reading.boxes_html}</div>')
+        image_side.html(f'<div class="preview">{subject.preview_html}{reading.boxes_html}</div>')
+
+
+def show(
+    mode: Mode,
+    reading: Reading,
+    answer_side: DeltaGenerator,
+    below: DeltaGenerator,
+    comparison_place: DeltaGenerator | None,
+) -> None:
+    """Put every part of an answer into its place."""
+    answer_side.html(reading.answer_html)
+    with below:
+        if mode.is_number:
+            # Something goes into each place: for what is empty in a first run, Streamlit keeps none.
+            st.html(reading.seen_html or "<i hidden></i>")
+            feedback_of_number(reading.guesses)
+        else:
+            if mode.source == TEST_DIGIT:
+                no_feedback(NOT_FOR_TEST_DIGITS)
+            else:
+                feedback(next(iter(reading.guesses), None))
+            st.html(reading.seen_html)
+    if comparison_place is not None:
+        comparison_place.html(reading.comparison_html or preparation.EMPTY)
 
 
 def choose_mode() -> Mode:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from html import escape
 
 import streamlit as st
+from digits.client.choices import TrainingState
+from digits.client.errors import ClientError, ServerUnavailable
+from digits.client.records import Model, Recipe, Recipes, Training
 
 from frontend import connection, style, wording
-from frontend.choices import TrainingState
-from frontend.errors import ClientError, ServerUnavailable
-from frontend.records import Model, Recipe, Recipes, Training
+from frontend.training import result, words
 from frontend.training import run as run_panel
-from frontend.training import words
 from frontend.training.compare import compare
 from frontend.training.form import form
 from frontend.training.table import RunRow, runs_table
@@ -22,11 +22,6 @@ LOOK = """<style>
 .st-key-train_form [data-testid="stPopoverButton"] { min-height: 0; padding: .1rem 0; color: var(--ink); }
 .st-key-train_form [data-testid="stPopoverButton"] p [role="img"] { font-size: 1rem; color: var(--ink-soft); }
 .st-key-train_form [data-testid="stPopoverButton"] > div > [aria-hidden="true"] { display: none; }
-.run-title { margin: 0; padding: 0; font: 600 1.35rem/1.3 var(--serif); }
-.run-title span { color: var(--ink-soft); font-weight: 400; }
-.run-figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.2rem, 1fr));
-  gap: .35rem .75rem; font-variant-numeric: tabular-nums; }
-.run-figures .value { font-size: 1.1rem; }
 @media (max-width: 640px) { [data-testid="stColumn"]:has(.st-key-train_live_active) { order: -1; } }
 </style>"""
 POLL_ACTIVE_S = 1.0
@@ -95,7 +90,7 @@ def live() -> None:
     except ClientError as error:
         connection.note(error)
         recent = st.session_state.get(_RECENT, ())
-    if signature(recent) != st.session_state[_SEEN]:
+    if signature(recent) != st.session_state[_SEEN] or result.was_deployed():
         st.rerun()
     recipes: Recipes = st.session_state[_RECIPES]
     by_name = {recipe.name: recipe for recipe in recipes.recipes}

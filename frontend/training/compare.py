@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
+from digits.client.records import Training
 
 from frontend import charts, style, wording
-from frontend.records import Training
 from frontend.training import words
 
 # More lines than these cannot be told apart.

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TypeVar
 
 import streamlit as st
+from digits.client.choices import Activation, Architecture, Optimizer
+from digits.client.errors import ClientError, Refused
+from digits.client.records import OptionRange, Recipe, Recipes, TrainingOptions
 
 from frontend import connection, style, wording
-from frontend.choices import Optimizer
-from frontend.errors import ClientError, Refused
 from frontend.explain import explain
-from frontend.records import OptionRange, Recipe, Recipes, TrainingOptions
-from frontend.training import words
+from frontend.training import taught, words
+from frontend.verdict import RULE
 
 Choice = TypeVar("Choice")
 
@@ -35,47 +36,46 @@ def form(recipes: Recipes) -> None:
         persist_state="session",
     )
     recipe = by_name[name]
+    base_version, why_not = taught.base(recipe) if recipe.uses_samples else (0, "")
     options = _options(recipe, recipes)
     _fixed_parts()
     deploy = st.checkbox(
         "Deploy it when it is done",
         key="train_deploy",
         persist_state="session",
-        help="The new version then answers everybody. Any version can be tried, and deployed by hand, later.",
+        help=f"If it passes the gate, the new version answers everybody. {RULE} "
+        "Otherwise it stays a candidate, which can be tried, and deployed by hand.",
     )
-    is_ready = recipes.data_source is not None
+    style.small_print("Only if it passes the gate: no worse than the deployed version.")
+    if recipes.data_source is None:
+        why_not = "Training can start when the digits are there."
     st.button(
         "Start training",
         type="primary",
         icon=":material/play_arrow:",
-        disabled=not is_ready,
+        disabled=bool(why_not),
         key="train_start",
         on_click=_ask,
         width="stretch",
     )
     if st.session_state.pop(_ASKED, False):
-        _start(recipe.name, options, deploy)
+        _start(recipe.name, options, deploy, base_version)
         st.rerun()
-    if not is_ready:
-        style.notice("Training can start when the digits are there.")
+    if why_not:
+        style.notice(why_not)
     if fault := st.session_state.pop(_FAULT, None):
         style.wrong(fault)
 
 
-def fill(recipe: str, options: TrainingOptions, deploy: bool) -> None:
+def fill(recipe: str, options: TrainingOptions, deploy: bool, base_version: int = 0) -> None:
     """Put a run's choices into the form, to be changed and started. Call it before the form is shown."""
     st.session_state["train_recipe"] = recipe
     st.session_state["train_deploy"] = deploy
+    taught.choose(base_version)
     for option, value in asdict(options).items():
         if option != "learning_rate":
             st.session_state[_key(recipe, option)] = value
     st.session_state[_rate_key(recipe, options.optimizer)] = options.learning_rate
-
-
-def start(recipe: str, options: TrainingOptions, deploy: bool, request_id: str) -> str:
-    """Start a run; returns its id. Raises ClientError."""
-    run = connection.client().start_training(recipe, options, deploy_when_done=deploy, request_id=request_id)
-    return run.training_id
 
 
 def _ask() -> None:
@@ -85,11 +85,18 @@ def _ask() -> None:
     st.session_state[_ASKED] = True
 
 
-def _start(recipe: str, options: TrainingOptions, deploy: bool) -> None:
+def _start(recipe: str, options: TrainingOptions, deploy: bool, base_version: int) -> None:
     # The id stays until an answer comes, so that a second click after a lost answer starts no second run.
     request_id = st.session_state.setdefault(_REQUEST, uuid.uuid4().hex)
     try:
-        st.session_state["train_run"] = start(recipe, options, deploy, request_id)
+        started = connection.client().start_training(
+            recipe,
+            options,
+            deploy_when_done=deploy,
+            base_version=base_version,
+            request_id=request_id,
+        )
+        st.session_state["train_run"] = started.training_id
     except Refused as error:
         st.session_state[_FAULT] = wording.sentence(
             f"{error.field.removeprefix('options.')}: {error.message}".lstrip(": ")
@@ -114,13 +121,21 @@ def _options(recipe: Recipe, recipes: Recipes) -> TrainingOptions:
         )
     defaults, ranges = recipe.defaults, recipes.option_ranges
     # Three optimizers in a row need the whole width of a phone.
-    rows = (((1, 1), False), ((1.4, 1), True), ((1, 1), False), ((1, 1), False))
+    rows: Sequence[tuple[tuple[float, float], bool]] = (
+        *([] if recipe.uses_samples else [((1.0, 1.0), False)]),
+        ((1.4, 1.0), True),
+        ((1.0, 1.0), False),
+        ((1.0, 1.0), False),
+    )
     pairs = [st.columns(shares, gap="small", wrap=wraps) for shares, wraps in rows]
     cells = iter([column.container(gap="xxsmall") for pair in pairs for column in pair])
-    with next(cells):
-        architecture = _choice(recipe, "architecture", words.ARCHITECTURES, defaults.architecture)
-    with next(cells):
-        activation = _choice(recipe, "activation", words.ACTIVATIONS, defaults.activation)
+    # A version that goes on learning keeps its network.
+    architecture, activation = Architecture.UNSPECIFIED, Activation.UNSPECIFIED
+    if not recipe.uses_samples:
+        with next(cells):
+            architecture = _choice(recipe, "architecture", words.ARCHITECTURES, defaults.architecture)
+        with next(cells):
+            activation = _choice(recipe, "activation", words.ACTIVATIONS, defaults.activation)
     with next(cells):
         optimizer = _choice(recipe, "optimizer", words.OPTIMIZERS, defaults.optimizer)
     with next(cells):

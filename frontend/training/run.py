@@ -1,4 +1,4 @@
-"""One training run, as it stands: what it does now, its curves, its result, and what can be done with it."""
+"""One training run, as it stands: what it does now, its curves, and what can be done with it."""
 
 from __future__ import annotations
 
@@ -7,32 +7,39 @@ from collections.abc import Mapping
 from html import escape
 
 import streamlit as st
+from digits.client.choices import TrainingState
+from digits.client.errors import ClientError
+from digits.client.records import Recipe, Training
 
 from frontend import charts, connection, style, wording
-from frontend.choices import TrainingState
-from frontend.errors import ClientError
-from frontend.records import Model, Recipe, Training
-from frontend.training import tensorboard, words
+from frontend.training import result, tensorboard, words
 from frontend.training.form import fill
 
-_FAULT = "train_run_fault"
+_FAULT = result.FAULT
 
 
-def show(run: Training, recipe: Recipe | None) -> None:
-    """Show a run. `recipe` is None when the server does not know it any more."""
+def show(run: Training, recipe: Recipe | None, *, is_brief: bool = False) -> None:
+    """Show a run. `recipe` is None when the server does not know it any more.
+
+    `is_brief`: only how far it is and what became of it, as another page than its own wants it.
+    """
     title = recipe.title if recipe else run.recipe
-    st.html(
-        f'<h2 class="run-title">{escape(title)} <span>· {escape(words.state(run))}</span></h2>'
-        f'<div class="small-print">{escape(words.options_line(run.options))}</div>'
-        f'<div class="small-print">{escape(words.circumstances(run))}</div>'
-    )
+    if is_brief:
+        when = f"Last time, {wording.ago(run.create_time)}" if run.state.is_final else words.state(run)
+        style.small_print(wording.sentence(f"{when}: {words.circumstances(run)}"))
+    else:
+        st.html(
+            f'<h2 class="run-title">{escape(title)} <span>· {escape(words.state(run))}</span></h2>'
+            f'<div class="small-print">{escape(words.options_line(run.options))}</div>'
+            f'<div class="small-print">{escape(words.circumstances(run))}</div>'
+        )
     match run.state:
         case TrainingState.QUEUED:
             _queued(run)
         case TrainingState.RUNNING:
-            _running(run)
+            _running(run, is_brief=is_brief)
         case TrainingState.SUCCEEDED:
-            _succeeded(run)
+            result.show(run, is_brief=is_brief)
         case TrainingState.FAILED:
             style.wrong(wording.sentence(run.failure_reason or "it failed; the server's log tells why"))
         case TrainingState.CANCELLED:
@@ -40,6 +47,14 @@ def show(run: Training, recipe: Recipe | None) -> None:
             style.notice(f"Cancelled after {finished}. It left no version.")
     if fault := st.session_state.pop(_FAULT, None):
         style.wrong(fault)
+    if is_brief:
+        st.page_link(
+            "app_pages/train.py",
+            label="Its curves, on the Train page",
+            icon=":material/monitoring:",
+            query_params={"run": run.training_id},
+        )
+        return
     if run.state is not TrainingState.QUEUED:
         _curves(run, recipe)
     _go_on(run)
@@ -71,7 +86,7 @@ def _queued(run: Training) -> None:
     _cancel_button(run)
 
 
-def _running(run: Training) -> None:
+def _running(run: Training, *, is_brief: bool) -> None:
     now = run.progress
     st.progress(words.share_done(now) if now else 0.0, text=words.where(now))
     unknown = "–"
@@ -83,16 +98,17 @@ def _running(run: Training) -> None:
         accuracy = wording.percent(now.accuracy) if now.batch else unknown
         if now.validation_accuracy is not None:
             validation = wording.percent(now.validation_accuracy)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        _figures(
-            {
-                "Time left": left,
-                "So far": spent,
-                "Speed": speed,
-                "Accuracy, training": accuracy,
-                "Accuracy, validation": validation,
-            }
-        )
+    figures = {"Time left": left, "So far": spent, "Accuracy, validation": validation}
+    if not is_brief:
+        figures = {
+            "Time left": left,
+            "So far": spent,
+            "Speed": speed,
+            "Accuracy, training": accuracy,
+            "Accuracy, validation": validation,
+        }
+    with st.container(horizontal=not is_brief, vertical_alignment="center"):
+        _figures(figures)
         with st.container(horizontal=True, width="content", gap="small"):
             st.button(
                 "Stopping …" if run.stopped_early else "Stop and keep",
@@ -125,45 +141,6 @@ def _cancel_button(run: Training) -> None:
     )
 
 
-def _succeeded(run: Training) -> None:
-    try:
-        model: Model | None = connection.client().get_model(run.model_version)
-    except ClientError as error:
-        connection.note(error)
-        model = None
-    measured = model.evaluation if model else None
-    result = f"Version {run.model_version} is ready"
-    if measured:
-        result += (
-            f": {wording.accuracy(measured)} of {wording.count(measured.images, 'image')} "
-            f"of the {wording.DATASETS[measured.dataset]} read correctly"
-        )
-    style.done(result + ".")
-    is_deployed = model is not None and model.is_deployed
-    with st.container(horizontal=True):
-        if st.button("Draw with it", type="primary", icon=":material/draw:", key="train_draw"):
-            st.session_state["version"] = run.model_version
-            st.switch_page("app_pages/draw.py")
-        if st.button("See its mistakes", icon=":material/grid_view:", key="train_mistakes"):
-            st.switch_page("app_pages/mistakes.py", query_params={"version": str(run.model_version)})
-        st.button(
-            "Deployed" if is_deployed else "Deploy it",
-            icon=":material/check:" if is_deployed else ":material/publish:",
-            disabled=is_deployed or model is None,
-            on_click=_deploy,
-            args=(run.model_version,),
-            key="train_deploy_now",
-        )
-
-
-def _deploy(version: int) -> None:
-    try:
-        connection.client().deploy_model(version)
-    except ClientError as error:
-        connection.note(error)
-        st.session_state[_FAULT] = wording.sentence(error.message)
-
-
 def _go_on(run: Training) -> None:
     """What anybody may do with a run, whatever became of it."""
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -180,7 +157,7 @@ def _go_on(run: Training) -> None:
             "Copy its options",
             icon=":material/tune:",
             on_click=fill,
-            args=(run.recipe, run.options, run.deploy_when_done),
+            args=(run.recipe, run.options, run.deploy_when_done, run.base_version),
             key=f"train_copy_{run.training_id}",
             help="Puts them into the form, to run it again with changes.",
         ):
@@ -198,7 +175,11 @@ def _go_on(run: Training) -> None:
 def _start_again(run: Training) -> None:
     try:
         started = connection.client().start_training(
-            run.recipe, run.options, deploy_when_done=run.deploy_when_done, request_id=uuid.uuid4().hex
+            run.recipe,
+            run.options,
+            deploy_when_done=run.deploy_when_done,
+            base_version=run.base_version,
+            request_id=uuid.uuid4().hex,
         )
     except ClientError as error:
         connection.note(error)

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from frontend.choices import Activation, Architecture, Augmentation, Optimizer, TrainingPhase, TrainingState
-from frontend.records import Training, TrainingOptions, TrainingProgress
+from digits.client.choices import (
+    Activation,
+    Architecture,
+    Augmentation,
+    Optimizer,
+    TrainingPhase,
+    TrainingState,
+)
+from digits.client.records import Training, TrainingOptions, TrainingProgress
+
+from frontend.wording import count
 
 ARCHITECTURES: Mapping[Architecture, str] = {Architecture.MLP: "MLP", Architecture.CNN: "CNN"}
 ACTIVATIONS: Mapping[Activation, str] = {Activation.RELU: "relu", Activation.SIGMOID: "sigmoid"}
@@ -48,9 +57,11 @@ def state(run: Training) -> str:
 
 
 def circumstances(run: Training) -> str:
-    """What happened around a run, in a line: "on CPU · cut off once, went on by itself · stopped early"."""
+    """What is around a run, in a line: "from version 1 · 30 samples · on CPU · stopped early"."""
     times = {1: "once", 2: "twice"}.get(run.resumes, f"{run.resumes} times")
     parts = [
+        f"from version {run.base_version}" if run.base_version else "",
+        count(run.samples, "sample") if run.samples else "",
         f"on {run.device}" if run.device else "",
         f"cut off {times}, went on by itself" if run.resumes else "",
         "stopped early" if run.stopped_early else "",

@@ -67,7 +67,7 @@ ADMITTED = frozenset(f"/{PREDICTION}/{method}" for method in ("Predict", "BatchP
 }
 # What a replica serves; the other services only say that they are not here.
 REPLICA_SERVICES = (PREDICTION, MODEL)
-DEPLOYED_YET_S = 0.1
+FOLLOW_EVERY_S = 0.1
 
 
 async def serve(application: Application | Replica, config: Config) -> None:
@@ -94,7 +94,7 @@ async def serve(application: Application | Replica, config: Config) -> None:
     gc.collect()
     gc.freeze()
     await _set_health(health_servicer, application)
-    becoming_ready = asyncio.ensure_future(_await_deployed(health_servicer, application))
+    following = asyncio.ensure_future(_follow_deployed(health_servicer, application))
     log.info(
         "serving",
         extra={
@@ -108,7 +108,7 @@ async def serve(application: Application | Replica, config: Config) -> None:
 
     await draining.wait()
     log.info("draining", extra={"grace_s": config.shutdown_grace_s, "answered": backlog.answered()})
-    becoming_ready.cancel()
+    following.cancel()
     await health_servicer.enter_graceful_shutdown()
     await server.stop(config.shutdown_grace_s)
     if metrics is not None:
@@ -167,8 +167,12 @@ async def _set_health(health_servicer: HealthServicer, application: Application 
         await health_servicer.set(service, status.SERVING if is_ready else status.NOT_SERVING)
 
 
-async def _await_deployed(health_servicer: HealthServicer, application: Application | Replica) -> None:
-    """Once there is a version there always is one: predictions are SERVING from then on."""
-    while application.deployed is None:  # noqa: ASYNC110  # It is other threads that deploy.
-        await asyncio.sleep(DEPLOYED_YET_S)
-    await _set_health(health_servicer, application)
+async def _follow_deployed(health_servicer: HealthServicer, application: Application | Replica) -> None:
+    """Predictions are SERVING while there is a version. It is other threads that deploy and undeploy."""
+    was_deployed = application.deployed is not None
+    while True:
+        await asyncio.sleep(FOLLOW_EVERY_S)
+        is_deployed = application.deployed is not None
+        if is_deployed != was_deployed:
+            was_deployed = is_deployed
+            await _set_health(health_servicer, application)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from digits.client.choices import Activation, Architecture, Augmentation, Optimizer, TrainingState
+from digits.client.records import EpochMetrics, Training, TrainingOptions
+
 from frontend import charts
-from frontend.choices import Activation, Architecture, Augmentation, Optimizer, TrainingState
-from frontend.records import EpochMetrics, Training, TrainingOptions
 from frontend.training import words
 from frontend.training.compare import label, overlay_rows, overlay_spec
 

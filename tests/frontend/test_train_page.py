@@ -8,11 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from digits.client import Client
+from digits.client.choices import Optimizer, TrainingState
+from digits.client.records import TrainingOptions
 from streamlit.testing.v1 import AppTest
-
-from frontend.choices import Optimizer, TrainingState
-from frontend.client import Client
-from frontend.records import TrainingOptions
 
 OpenPage = Callable[..., AppTest]
 HtmlOf = Callable[[AppTest], str]

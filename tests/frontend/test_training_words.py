@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
+from digits.client.choices import (
+    Activation,
+    Architecture,
+    Augmentation,
+    Optimizer,
+    TrainingPhase,
+    TrainingState,
+)
+from digits.client.records import Training, TrainingOptions, TrainingProgress
 
-from frontend.choices import Activation, Architecture, Augmentation, Optimizer, TrainingPhase
-from frontend.records import TrainingOptions, TrainingProgress
 from frontend.training import words
 
 OPTIONS = TrainingOptions(
@@ -33,6 +41,30 @@ def test_one_epoch_is_one_and_augmentation_is_named() -> None:
 )
 def test_a_place_in_the_queue_is_said_as_people_say_it(number: int, said: str) -> None:
     assert words.ordinal(number) == said
+
+
+def test_a_run_that_goes_on_tells_from_where_and_with_how_many_samples() -> None:
+    run = Training(
+        training_id="1",
+        recipe="teach",
+        options=OPTIONS,
+        state=TrainingState.RUNNING,
+        queue_position=0,
+        deploy_when_done=True,
+        create_time=datetime.now(UTC),
+        start_time=None,
+        end_time=None,
+        progress=NOW,
+        history=(),
+        model_version=0,
+        failure_reason="",
+        data_source=None,
+        base_version=3,
+        samples=1,
+    )
+
+    assert words.circumstances(run) == "from version 3 · 1 sample"
+    assert words.circumstances(replace(run, base_version=0, samples=0, device="CPU")) == "on CPU"
 
 
 def test_progress_is_counted_in_batches_over_all_epochs() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import insert, select
 
-from server.database import open_database, trainings
+from server.database import begin_durably, mislabelled, open_database, trainings
 from server.training.run import TrainingRun
 
 # The table as the first version made it.
@@ -44,3 +46,25 @@ def test_the_runs_of_an_earlier_version_are_still_there(tmp_path: Path) -> None:
         database.dispose()
     assert (run.training_id, run.resumes, run.stopped_early, run.device) == ("old", 0, False, "")
     assert run.libraries == {}
+
+
+def test_what_must_outlast_a_power_cut_waits_for_the_disk_and_nothing_else_does(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'digits.db'}")
+    full, normal = 2, 1
+    with begin_durably(database) as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == full
+    with database.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == normal
+    mark = {"dataset": "mnist_test", "digit_index": 0, "sha256": "", "created": datetime.now(UTC)}
+
+    def fail() -> None:
+        with begin_durably(database) as connection:
+            connection.execute(insert(mislabelled).values(mark))
+            raise ValueError("on purpose")
+
+    with pytest.raises(ValueError, match="on purpose"):
+        fail()
+    with database.connect() as connection:
+        assert connection.execute(select(mislabelled)).first() is None
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == normal
+    database.dispose()

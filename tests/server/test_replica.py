@@ -11,7 +11,7 @@ import pytest
 
 from server import replica as module
 from server.config import read_config
-from server.errors import NothingDeployed, ReadOnly
+from server.errors import NothingDeployed
 from server.models import ModelStore
 from server.replica import Replica
 
@@ -102,11 +102,6 @@ def test_a_file_that_names_no_version_changes_nothing(owner: ModelStore, start: 
     (tmp_path / "data" / "models" / "deployed").write_text("nonsense")
     replica._look()
     assert replica.deployed == 1
-
-
-def test_it_does_not_deploy(owner: ModelStore, start: Any) -> None:
-    with pytest.raises(ReadOnly, match="replica and has no DeployModel"):
-        start().deploy(1, "because")
 
 
 def test_it_looks_often_enough_to_follow_within_a_second() -> None:
