@@ -176,6 +176,11 @@ class Watched:
         unsubscribe = lab.trainings.subscribe(self._note)
         self.started = start(lab)
         self.ended = lab.wait_for_end(self.started.training_id)
+        # Told a moment after it can be seen.
+        deadline = time.monotonic() + 20
+        while not self.snapshots[-1].state.is_final:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         unsubscribe()
 
     def _note(self, training_id: str) -> None:
