@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from server.errors import BlankImage, DeadlineExceeded, InvalidArgument, InvalidImage
-from server.inference import BatchResult, Engines
+from server.inference import BatchResult, Engines, Images
 from server.preprocessing import Interpolation, Preprocessing, decode_image, to_model_input
 
 SIDE = 28
@@ -107,7 +107,12 @@ class Answer(NamedTuple):
 
     def prediction(self, index: int, model_input: npt.NDArray[np.uint8]) -> Prediction:
         """What the version read in the request's image `index`, (28, 28) uint8."""
-        probabilities = self.result.probabilities[index]
+        return self.judged(self.result.probabilities[index], model_input)
+
+    def judged(
+        self, probabilities: npt.NDArray[np.float32], model_input: npt.NDArray[np.uint8]
+    ) -> Prediction:
+        """What ten probabilities for an image, (28, 28) uint8, mean by this version's measure."""
         digit = int(probabilities.argmax())
         confidence = float(probabilities[digit])
         is_uncertain = confidence < self.uncertain_below
@@ -175,12 +180,11 @@ class Predictor:
         if not self._engines.is_loaded(version):
             await asyncio.to_thread(self._engines.load, version)
 
-    async def ask(
-        self, images: npt.NDArray[np.uint8], version: int | None, expires: float = math.inf
-    ) -> Answer:
+    async def ask(self, images: Images, version: int | None, expires: float = math.inf) -> Answer:
         """The answer to all images, and what there is to know of the version that gave it.
 
-        `expires`: see `predict`. Raises DeadlineExceeded when the answer would come too late.
+        `images`: (N, 28, 28) uint8, or float32 in [0, 1]. `expires`: see `predict`. Raises DeadlineExceeded
+        when the answer would come too late.
         """
         if time.monotonic() >= expires:
             raise DeadlineExceeded

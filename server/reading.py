@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from server.errors import BlankImage, InvalidImage
-from server.numbers import Judge, Line, choose, search
+from server.numbers import Judge, Line, Scanner, agree, search
 from server.prediction import Answer, Prediction, Predictor, Timings
 from server.preprocessing import decode_image
 
@@ -64,6 +64,7 @@ class NumberReader:
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
         self._judge = Judge()
+        self._scanner = Scanner()
 
     async def read(self, data: bytes, version: int | None = None, expires: float = math.inf) -> NumberResult:
         """Read every digit in an encoded image. `version` None: the deployed one. `expires`: see `Predictor`.
@@ -96,7 +97,7 @@ class NumberReader:
             decoded = time.perf_counter()
             if not ink.any():
                 raise BlankImage(FIELD, "expected a written number, got a picture without ink")
-            lines = search(ink, self._judge)
+            lines = search(ink, self._judge, self._scanner)
         except InvalidImage as error:
             raise InvalidImage(FIELD, error.description, **error.metadata) from error
         images = np.concatenate([np.empty((0, 28, 28), np.uint8), *(line.images for line in lines)])
@@ -111,13 +112,12 @@ def _chosen(found: _Found, answer: Answer) -> tuple[NumberDigit, ...]:
     start = line_number = 0
     for line in found.lines:
         answers = answer.result.probabilities[start : start + len(line.images)]
-        chosen = choose(line, answers)
-        if chosen:
-            boxes = line.boxes[line.readable[chosen]].tolist()
-            for place, box in zip(chosen, boxes, strict=True):
-                prediction = answer.prediction(start + place, line.images[place])
-                digits.append(NumberDigit(prediction, Box(*box), line_number))
-            line_number += 1
+        found_digits = agree(line, answers)
+        for digit in found_digits:
+            prediction = answer.judged(digit.probabilities, line.images[digit.place])
+            box = Box(*line.boxes[line.readable[digit.place]].tolist())
+            digits.append(NumberDigit(prediction, box, line_number))
+        line_number += bool(found_digits)
         start += len(line.images)
     if not digits:
         raise _no_digit()

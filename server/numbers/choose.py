@@ -35,7 +35,7 @@ def choose(line: Line, probabilities: NDArray[np.float32]) -> list[int]:
     """
     as_mark = np.log(np.maximum(line.judgement[:, MARK], LEAST))
     as_digit = np.full(len(as_mark), -np.inf)
-    as_digit[line.readable] = _as_digit(line.judgement[line.readable], probabilities)
+    as_digit[line.readable] = _as_digit(line, probabilities)
     is_digit = (as_digit >= as_mark).tolist()
     scores = np.maximum(as_digit, as_mark).tolist()
     before = line.ink_before.tolist()
@@ -69,13 +69,17 @@ def choose(line: Line, probabilities: NDArray[np.float32]) -> list[int]:
     return chosen[::-1]
 
 
-def _as_digit(judgement: NDArray[np.float32], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+def stretch_scores(line: Line, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(M, 10): log-probabilities of the stretches that were read being each of the digits."""
+    own = line.judgement[line.readable, :MARK].astype(np.float64)
+    agreed = (1 - ANY_DIGIT) * own + ANY_DIGIT * own.sum(axis=1, keepdims=True)
+    scores: NDArray[np.float64] = np.log(np.maximum(agreed, LEAST))
+    scores += DIGIT_WORTH + MODEL_WEIGHT * np.log(np.maximum(probabilities, LEAST))
+    return scores
+
+
+def _as_digit(line: Line, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
     """(M,): log-probabilities of stretches being the digits that the model reads in them."""
     read = probabilities.argmax(axis=1)
-    own = judgement[np.arange(len(read)), read]
-    anything = judgement[:, :MARK].sum(axis=1)
-    agreed = (1 - ANY_DIGIT) * own + ANY_DIGIT * anything
-    confidence = probabilities.max(axis=1, initial=0)
-    scores: NDArray[np.float64] = np.log(np.maximum(agreed, LEAST)).astype(np.float64)
-    scores += DIGIT_WORTH + MODEL_WEIGHT * np.log(np.maximum(confidence, LEAST))
+    scores: NDArray[np.float64] = stretch_scores(line, probabilities)[np.arange(len(read)), read]
     return scores

@@ -14,6 +14,7 @@ from server.numbers.cuts import DENSITY, Cuts, find_cuts
 from server.numbers.judge import CLASSES, MARK, Judge
 from server.numbers.lines import find_lines
 from server.numbers.pieces import Pieces, digit_height, find_pieces
+from server.numbers.scanner import Scanner, strip
 from server.numbers.windows import windows
 
 # Larger pictures are reduced to so many pixels: their digits stay far larger than the model's 28.
@@ -61,9 +62,11 @@ class Line(NamedTuple):
     """(M, 28, 28) uint8: these as the model sees them."""
     boxes: NDArray[np.int32]
     """(N, 4) int32: x, y, width, height of each candidate's ink in the picture."""
+    scan: NDArray[np.float32]
+    """(T, 11) float32: what the scanner reads along the line: see `ctc`."""
 
 
-def search(ink: NDArray[np.uint8], judge: Judge) -> list[Line]:
+def search(ink: NDArray[np.uint8], judge: Judge, scanner: Scanner) -> list[Line]:
     """The lines of a picture, (H, W) uint8, 0 = paper, from the top.
 
     Raises InvalidImage, of the field `encoded`, when there is far more in it than a page of numbers.
@@ -82,11 +85,11 @@ def search(ink: NDArray[np.uint8], judge: Judge) -> list[Line]:
             "encoded", f"expected at most about {MAX_LENGTH} digits, got far more ink than that"
         )
     density = min(DENSITY, MAX_CUTS / max(length, 1))
-    return [_search_line(line, density, judge, reduction, shape) for line in inks]
+    return [_search_line(line, density, judge, scanner, reduction, shape) for line in inks]
 
 
 def _search_line(
-    line: LineInk, density: float, judge: Judge, reduction: float, shape: tuple[int, ...]
+    line: LineInk, density: float, judge: Judge, scanner: Scanner, reduction: float, shape: tuple[int, ...]
 ) -> Line:
     cuts = find_cuts(line.ink, line.height, density)
     candidates = find_candidates(line.ink, line.height, cuts)
@@ -101,6 +104,7 @@ def _search_line(
         readable,
         images,
         _in_picture(line, candidates, reduction, shape),
+        scanner.scan(strip(line.ink, line.height, line.middle)),
     )
 
 

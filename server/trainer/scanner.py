@@ -29,8 +29,8 @@ from server.numbers.search import line_ink
 from server.numbers.written import Writer, write_number
 from server.trainer.judge import number_writers
 
-NUMBERS = 60_000
-EPOCHS = 8
+NUMBERS = 50_000
+EPOCHS = 7
 BATCH_SIZE = 64
 LEARNING_RATE = 3e-3
 WARM_UP_STEPS = 200

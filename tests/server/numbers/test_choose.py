@@ -28,7 +28,7 @@ def line(
     candidates = Candidates(places[:, 0], places[:, 1], boxes)
     images = np.zeros((len(readable), 28, 28), np.uint8)
     before = np.array(ink_before if ink_before is not None else np.arange(cuts) * 0.3)
-    return Line(candidates, cuts, before, judgement, readable, images, boxes)
+    return Line(candidates, cuts, before, judgement, readable, images, boxes, np.zeros((0, 11), np.float32))
 
 
 def reads(*answers: Guess) -> np.ndarray:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from server.application import SHIPPED
-from server.datasets import Data
+from server.datasets import Data, Digits
 from server.inference import Engine
-from server.numbers import Judge, choose, search
+from server.numbers import Judge, Scanner, agree, search
 from server.numbers.examples import examples
 from server.numbers.judge import MARK, NEITHER
 from server.numbers.written import Number, mnist_writer, write_number
@@ -59,16 +61,29 @@ def test_no_stretch_is_no_answer(judge: Judge) -> None:
     assert judge.probabilities(np.zeros((0, 32, 32, 2), np.uint8)).shape == (0, 12)
 
 
-def test_numbers_of_digits_apart_are_read(judge: Judge, builtin_data: Data) -> None:
+def side_by_side(digits: Digits, chosen: NDArray[np.int64], overlap: int) -> NDArray[np.uint8]:
+    """Digits in a row, the columns of neighbours sharing so many pixels; below 0 they are free."""
+    boxes = [cv2.boundingRect(digits.images[index]) for index in chosen]
+    glyphs = [digits.images[i][:, x : x + w] for i, (x, _, w, _) in zip(chosen, boxes, strict=True)]
+    canvas = np.zeros((40, 40 * len(glyphs)), np.uint8)
+    x = 6
+    for glyph in glyphs:
+        seen = canvas[6:34, x : x + glyph.shape[1]]
+        np.maximum(seen, glyph, out=seen)
+        x += glyph.shape[1] - overlap
+    return canvas[:, : x + overlap + 6]
+
+
+@pytest.mark.parametrize(("overlap", "least"), [(-3, 38), (2, 30)], ids=["apart", "overlapping"])
+def test_numbers_are_read(judge: Judge, builtin_data: Data, overlap: int, least: int) -> None:
     digits = builtin_data.split(use_all=False).test
     generator = np.random.default_rng(5)
-    engine = Engine(Path(SHIPPED) / "model.onnx")
+    engine, scanner = Engine(Path(SHIPPED) / "model.onnx"), Scanner()
     right = 0
     for _ in range(40):
         chosen = generator.integers(len(digits), size=4)
-        ink = np.concatenate([np.pad(digits.images[index], ((6, 6), (0, 3))) for index in chosen], axis=1)
-        (line,) = search(ink, judge)
-        answers = engine.probabilities(line.images)
-        text = "".join(str(answers[place].argmax()) for place in choose(line, answers))
+        (line,) = search(side_by_side(digits, chosen, overlap), judge, scanner)
+        found = agree(line, engine.probabilities(line.images))
+        text = "".join(str(digit.probabilities.argmax()) for digit in found)
         right += text == "".join(map(str, digits.labels[chosen]))
-    assert right >= 38
+    assert right >= least

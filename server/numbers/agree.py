@@ -1,0 +1,63 @@
+"""What the cuts and the scan of a line say together: its digits, and where they are.
+
+Cuts are right where digits stand apart or just touch, and tell where each digit is. The scan is right where
+digits run into each other, and tells only which there are. Where the two differ the likelier text is taken.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.numbers.choose import choose, stretch_scores
+from server.numbers.ctc import likeliest, log_likelihoods
+from server.numbers.division import Division, divide
+from server.numbers.search import Line
+
+# How much the stretches count beside the scan, and by how much the scan's text has to be the likelier (nats):
+# chosen on validation digits.
+STRETCHES_WEIGHT = 0.2
+ADVANTAGE = 1.0
+
+
+class Digit(NamedTuple):
+    """A digit of a line."""
+
+    place: int
+    """In `line.readable`: the stretch it is in."""
+    probabilities: NDArray[np.float32]
+    """(10,) float32: the model's answer; where the scan overruled it, weighed with what the scan says."""
+
+
+def agree(line: Line, probabilities: NDArray[np.float32]) -> list[Digit]:
+    """The digits of a line, from left to right. `probabilities` (M, 10): the model's for `line.images`."""
+    chosen = choose(line, probabilities)
+    divided = "".join(str(digit) for digit in probabilities[chosen].argmax(axis=1).tolist())
+    scanned = likeliest(line.scan)
+    if scanned and scanned != divided:
+        scores = stretch_scores(line, probabilities)
+        division = divide(line, scores, scanned)
+        own = _together(line, scores, division, scanned)
+        other = _together(line, scores, divide(line, scores, divided), divided) if divided else -np.inf
+        if own > other + ADVANTAGE:
+            return _weighed(line, scores, division.places, scanned)
+    return [Digit(place, probabilities[place]) for place in chosen]
+
+
+def _together(line: Line, scores: NDArray[np.float64], division: Division, text: str) -> float:
+    (likelihood,) = log_likelihoods(line.scan, [text])
+    return float(likelihood + STRETCHES_WEIGHT * division.score)
+
+
+def _weighed(line: Line, scores: NDArray[np.float64], places: list[int], text: str) -> list[Digit]:
+    """The digits of a text, each with the probabilities of all that could stand in its place."""
+    digits = []
+    for index, place in enumerate(places):
+        others = [f"{text[:index]}{digit}{text[index + 1 :]}" for digit in range(10)]
+        total = log_likelihoods(line.scan, others) + STRETCHES_WEIGHT * scores[place]
+        shares = np.exp(total - total.max())
+        text = others[int(total.argmax())]
+        digits.append(Digit(place, (shares / shares.sum()).astype(np.float32)))
+    return digits
