@@ -10,8 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
+
+from server.numbers.session import open_session
 
 MARK, NEITHER = 10, 11
 CLASSES = 12
@@ -24,11 +25,7 @@ class Judge:
     """One network on one thread. May be used from several threads at once."""
 
     def __init__(self, artifact: Path = JUDGE) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.enable_cpu_mem_arena = False
-        self._session = onnxruntime.InferenceSession(artifact, options, providers=["CPUExecutionProvider"])
+        self._session = open_session(artifact)
         self._input = self._session.get_inputs()[0].name
 
     def probabilities(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:

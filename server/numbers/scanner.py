@@ -12,8 +12,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
+
+from server.numbers.session import open_session
 
 SCANNER = Path(__file__).parent / "scanner.onnx"
 # As the judge's windows: a digit is 20 of 32 rows tall.
@@ -44,12 +45,7 @@ class Scanner:
     """One network on one thread. May be used from several threads at once."""
 
     def __init__(self, artifact: Path = SCANNER) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.enable_cpu_mem_arena = False
-        options.enable_mem_pattern = False
-        self._session = onnxruntime.InferenceSession(artifact, options, providers=["CPUExecutionProvider"])
+        self._session = open_session(artifact)
         self._input = self._session.get_inputs()[0].name
 
     def scan(self, seen: NDArray[np.uint8]) -> NDArray[np.float32]:
