@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.numbers.choose import choose, stretch_scores
-from server.numbers.ctc import likeliest, log_likelihoods
+from server.numbers.ctc import likeliest, log_likelihood
 from server.numbers.division import Division, divide
 from server.numbers.search import Line
 
@@ -36,29 +36,19 @@ def agree(line: Line, probabilities: NDArray[np.float32]) -> list[Digit]:
     """The digits of a line, from left to right. `probabilities` (M, 10): the model's for `line.images`."""
     chosen = choose(line, probabilities)
     divided = "".join(str(digit) for digit in probabilities[chosen].argmax(axis=1).tolist())
-    scanned = likeliest(line.scan)
+    scanned, digits = likeliest(line.scan)
     if scanned and scanned != divided:
         scores = stretch_scores(line, probabilities)
         division = divide(line, scores, scanned)
-        own = _together(line, scores, division, scanned)
-        other = _together(line, scores, divide(line, scores, divided), divided) if divided else -np.inf
+        own = _together(line, division, scanned)
+        other = _together(line, divide(line, scores, divided), divided)
         if own > other + (OTHER_DIGITS if len(scanned) == len(divided) else OTHER_COUNT):
-            return _weighed(line, scores, division.places, scanned)
+            total = digits + STRETCHES_WEIGHT * scores[division.places]
+            total -= np.logaddexp.reduce(total, axis=1, keepdims=True)
+            weighed = np.exp(total).astype(np.float32)
+            return [Digit(place, row) for place, row in zip(division.places, weighed, strict=True)]
     return [Digit(place, probabilities[place]) for place in chosen]
 
 
-def _together(line: Line, scores: NDArray[np.float64], division: Division, text: str) -> float:
-    (likelihood,) = log_likelihoods(line.scan, [text])
-    return float(likelihood + STRETCHES_WEIGHT * division.score)
-
-
-def _weighed(line: Line, scores: NDArray[np.float64], places: list[int], text: str) -> list[Digit]:
-    """The digits of a text, each with the probabilities of all that could stand in its place."""
-    digits = []
-    for index, place in enumerate(places):
-        others = [f"{text[:index]}{digit}{text[index + 1 :]}" for digit in range(10)]
-        total = log_likelihoods(line.scan, others) + STRETCHES_WEIGHT * scores[place]
-        shares = np.exp(total - total.max())
-        text = others[int(total.argmax())]
-        digits.append(Digit(place, (shares / shares.sum()).astype(np.float32)))
-    return digits
+def _together(line: Line, division: Division, text: str) -> float:
+    return log_likelihood(line.scan, text) + STRETCHES_WEIGHT * division.score

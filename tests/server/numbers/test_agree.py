@@ -10,7 +10,7 @@ from server.numbers.candidates import Candidates
 from server.numbers.choose import stretch_scores
 from server.numbers.ctc import BLANK
 from server.numbers.division import divide
-from server.numbers.judge import CLASSES, NEITHER
+from server.numbers.judge import CLASSES, MARK, NEITHER
 
 
 def scan_of(*columns: int, share: float = 0.98) -> NDArray[np.float32]:
@@ -55,6 +55,14 @@ def test_a_scan_that_is_hardly_surer_does_not_overrule_the_cuts() -> None:
     line, answers = two_or_one(scan_of(BLANK, 8, share=0.1))
     (found,) = agree(line, answers)
     assert found.place == 2
+
+
+def test_where_cuts_find_only_marks_a_scan_that_is_hardly_surer_reads_no_digit() -> None:
+    dash = two_or_one(scan_of(BLANK, BLANK, 1, share=0.12))[0]
+    marks = np.zeros_like(dash.judgement)
+    marks[:, MARK] = 0.999
+    line = dash._replace(judgement=marks, readable=np.empty(0, np.intp), images=dash.images[:0])
+    assert agree(line, np.empty((0, 10), np.float32)) == []
 
 
 def test_a_line_is_divided_into_the_digits_of_a_text_and_no_others() -> None:

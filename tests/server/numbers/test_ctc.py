@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from server.numbers.ctc import BLANK, likeliest, log_likelihoods
+from server.numbers.ctc import BLANK, likeliest, log_likelihood
 
 
 @pytest.fixture
@@ -30,25 +30,23 @@ def test_a_text_is_as_likely_as_all_ways_to_write_it(scan: NDArray[np.float32], 
     classes = sorted({int(digit) for digit in text} | {BLANK})
     ways = [path for path in product(classes, repeat=len(scan)) if written(path) == text]
     expected = sum(np.exp(sum(float(scan[t, c]) for t, c in enumerate(path))) for path in ways)
-    (found,) = log_likelihoods(scan, [text])
-    assert np.exp(found) == pytest.approx(expected, rel=1e-5)
+    assert np.exp(log_likelihood(scan, text)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_text_that_does_not_fit_is_impossible(scan: NDArray[np.float32]) -> None:
     # Two alike need a blank between them.
-    assert log_likelihoods(scan, ["444"])[0] == -np.inf
-    assert log_likelihoods(scan, ["12345"])[0] == -np.inf
-
-
-def test_several_texts_are_weighed_at_once(scan: NDArray[np.float32]) -> None:
-    together = log_likelihoods(scan, ["12", "33", "90"])
-    np.testing.assert_allclose(together, [log_likelihoods(scan, [text])[0] for text in ("12", "33", "90")])
+    assert log_likelihood(scan, "444") == -np.inf
+    assert log_likelihood(scan, "12345") == -np.inf
 
 
 def test_repeated_columns_are_one_digit_and_a_blank_parts_two() -> None:
     def seen(*classes: int) -> NDArray[np.float32]:
         return np.log(np.eye(BLANK + 1, dtype=np.float32)[list(classes)] * 0.9 + 0.01)
 
-    assert likeliest(seen(BLANK, 7, 7, 7, BLANK)) == "7"
-    assert likeliest(seen(7, 7, BLANK, 7, 3)) == "773"
-    assert likeliest(seen(BLANK, BLANK)) == ""
+    assert likeliest(seen(BLANK, 7, 7, 7, BLANK)).text == "7"
+    text, digits = likeliest(seen(7, 7, BLANK, 7, 3))
+    assert text == "773"
+    assert digits.argmax(axis=1).tolist() == [7, 7, 3]
+    np.testing.assert_allclose(np.exp(digits).sum(axis=1), 1)
+    assert likeliest(seen(BLANK, BLANK)).text == ""
+    assert likeliest(seen(BLANK, BLANK)).digits.shape == (0, 10)
