@@ -97,7 +97,11 @@ class Application:
         except EvaluationNotFound:
             # Asked for in the moment between the version's arrival and its taking up.
             self.evaluations.adopt(version)
+        try:
             return self.evaluations.latest(version.version, version.test_dataset)
+        except EvaluationNotFound:
+            self.store.get(version.version)  # Or it was deleted between the two.
+            raise
 
     def close(self) -> None:
         """End the training child, the workers and the connections, in the order of who needs whom."""

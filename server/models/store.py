@@ -10,7 +10,8 @@ import logging
 import re
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -135,10 +136,13 @@ class ModelStore:
         if version < 1 or not folder.is_dir():
             self._descriptions.pop(version, None)
             raise ModelNotFound(version)
-        # A version never changes, so it is read once.
-        if version not in self._descriptions:
-            self._descriptions[version] = read_version(folder, version)
-        return self._descriptions[version]
+        # A version never changes, so it is read once. In one step: another thread may delete it.
+        described = self._descriptions.get(version)
+        if described is None:
+            with _not_found_once_deleted(folder, version):
+                described = read_version(folder, version)
+            self._descriptions[version] = described
+        return described
 
     def list(self) -> tuple[ModelVersion, ...]:
         """All versions, oldest first. One whose description is damaged is left out, and logged."""
@@ -170,7 +174,9 @@ class ModelStore:
 
     def artifact_path(self, version: int) -> Path:
         """The artifact to serve a version from, its checksum verified. Raises ModelNotFound, ModelCorrupt."""
-        return verify_file(self._folder(version), self.get(version), ARTIFACT)
+        described, folder = self.get(version), self._folder(version)
+        with _not_found_once_deleted(folder, version):
+            return verify_file(folder, described, ARTIFACT)
 
     def uncertain_below(self, version: int) -> float:
         """The confidence below which a version's reading is uncertain. Raises ModelNotFound, ModelCorrupt."""
@@ -178,9 +184,11 @@ class ModelStore:
 
     def probabilities(self, version: int) -> npt.NDArray[np.float32]:
         """A version's answers on its own test set: (N, 10) float32. Raises ModelNotFound, ModelCorrupt."""
-        path = verify_file(self._folder(version), self.get(version), PROBABILITIES)
-        with np.load(path, allow_pickle=False) as arrays:
-            return np.asarray(arrays["probabilities"], dtype=np.float32)
+        described, folder = self.get(version), self._folder(version)
+        with _not_found_once_deleted(folder, version):
+            path = verify_file(folder, described, PROBABILITIES)
+            with np.load(path, allow_pickle=False) as arrays:
+                return np.asarray(arrays["probabilities"], dtype=np.float32)
 
     def sample_answers(self, version: int) -> SampleAnswers:
         """What a version's cross-validation read in the samples that it was trained on, if it was on any.
@@ -188,9 +196,10 @@ class ModelStore:
         Raises ModelNotFound, ModelCorrupt.
         """
         described, folder = self.get(version), self._folder(version)
-        if SAMPLES in described.files:
-            verify_file(folder, described, SAMPLES)
-        return read_sample_answers(folder)
+        with _not_found_once_deleted(folder, version):
+            if SAMPLES in described.files:
+                verify_file(folder, described, SAMPLES)
+            return read_sample_answers(folder)
 
     def _is_whole(self, version: ModelVersion) -> bool:
         try:
@@ -212,3 +221,14 @@ class ModelStore:
     def _last_number(self) -> int:
         path = self._root / LAST_NUMBER
         return int(path.read_text(encoding="utf-8")) if path.exists() else 0
+
+
+@contextmanager
+def _not_found_once_deleted(folder: Path, version: int) -> Iterator[None]:
+    """Whatever a version's files cannot be read for while it is being deleted: the version is not found."""
+    try:
+        yield
+    except (ModelCorrupt, OSError) as error:
+        if folder.is_dir():
+            raise
+        raise ModelNotFound(version) from error

@@ -138,6 +138,38 @@ def test_a_deleted_version_is_gone_at_once_and_its_files_with_the_cleaning(
             store.delete(number)
 
 
+@pytest.mark.parametrize(
+    ("step", "read"),
+    [
+        ("read_version", ModelStore.get),
+        ("verify_file", ModelStore.probabilities),
+        ("sha256_of", ModelStore.artifact_path),
+    ],
+)
+def test_a_version_deleted_between_two_steps_of_reading_it_is_not_found(
+    store: ModelStore,
+    save: Save,
+    regression: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    step: str,
+    read: Callable[[ModelStore, int], object],
+) -> None:
+    save(store, regression)
+    reader = ModelStore(tmp_path / "models")
+    module = sys.modules["server.models.version" if step == "sha256_of" else "server.models.store"]
+    done = getattr(module, step)
+
+    def beside_a_deletion(*arguments: Any) -> Any:
+        result = done(*arguments) if step == "verify_file" else None
+        store.delete(1)
+        return result or done(*arguments)
+
+    monkeypatch.setattr(module, step, beside_a_deletion)
+    with pytest.raises(ModelNotFound):
+        read(reader, 1)
+
+
 def test_versions_saved_at_once_get_numbers_of_their_own(
     store: ModelStore, complete: Complete, regression: Any
 ) -> None:
