@@ -1,7 +1,8 @@
 """What the cuts and the scan of a line say together: its digits, and where they are.
 
 Cuts are right where digits stand apart or just touch, and tell where each digit is. The scan is right where
-digits run into each other, and tells only which there are. Where the two differ the likelier text is taken.
+digits run into each other, and tells only which there are. Where the two differ, the likeliest texts of the
+scan and that of the cuts are weighed by both, and the best one is taken.
 """
 
 from __future__ import annotations
@@ -12,15 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.numbers.choose import choose, stretch_scores
-from server.numbers.ctc import likeliest, log_likelihood
-from server.numbers.division import Division, divide
+from server.numbers.ctc import alternatives, likeliest, log_likelihood
+from server.numbers.division import divide
 from server.numbers.search import Line
 
-# How much the stretches count beside the scan; by how much the scan's text has to be the likelier (nats):
-# little where it finds more digits or fewer, which is what the cuts get wrong; more where both find as many,
-# since the model reads those well. Chosen on validation digits.
+# How many of the scan's texts are weighed; on long lines fewer: about so many digits together.
+TEXTS, TOGETHER = 10, 200
+# In nats, chosen on validation digits. How much the stretches count beside the scan. What each digit of a
+# text is worth: among tangled digits both mostly find too few.
 STRETCHES_WEIGHT = 0.2
-OTHER_COUNT, OTHER_DIGITS = 0.5, 2.0
+DIGIT_WORTH = 1.25
+# By how much another text has to be the likelier than that of the cuts: much where the digits stand apart, so
+# that nothing was cut; less where not, and the least where it has more digits or fewer.
+APART, SAME_COUNT, OTHER_COUNT = 4.0, 1.0, 0.5
+# Of the digits' height: what is free between the boxes of digits that stand apart.
+FREE = 0.02
 
 
 class Digit(NamedTuple):
@@ -36,19 +43,42 @@ def agree(line: Line, probabilities: NDArray[np.float32]) -> list[Digit]:
     """The digits of a line, from left to right. `probabilities` (M, 10): the model's for `line.images`."""
     chosen = choose(line, probabilities)
     divided = "".join(str(digit) for digit in probabilities[chosen].argmax(axis=1).tolist())
-    scanned, digits = likeliest(line.scan)
-    if scanned and scanned != divided:
+    most = int(np.clip(TOGETHER // max(len(divided), 1), 1, TEXTS))
+    scanned = likeliest(line.scan, most)
+    if scanned[0] not in ("", divided):
         scores = stretch_scores(line, probabilities)
-        division = divide(line, scores, scanned)
-        own = _together(line, division, scanned)
-        other = _together(line, divide(line, scores, divided), divided)
-        if own > other + (OTHER_DIGITS if len(scanned) == len(divided) else OTHER_COUNT):
-            total = digits + STRETCHES_WEIGHT * scores[division.places]
+        texts = [divided, *(text for text in scanned if text != divided)]
+        divisions = divide(line, scores, texts)
+        # Where the cuts find only marks, there may be no digit to find.
+        worth = DIGIT_WORTH if chosen else 0.0
+        weights = np.array(
+            [
+                log_likelihood(line.scan, text) + STRETCHES_WEIGHT * division.score + worth * len(text)
+                for text, division in zip(texts, divisions, strict=True)
+            ]
+        )
+        is_apart = not chosen or _stand_apart(line.boxes[line.readable[chosen]])
+        weights[1:] -= [_advantage(is_apart, len(text) == len(divided)) for text in texts[1:]]
+        best = int(weights.argmax())
+        if best:
+            total = alternatives(line.scan, texts[best]) + STRETCHES_WEIGHT * scores[divisions[best].places]
             total -= np.logaddexp.reduce(total, axis=1, keepdims=True)
             weighed = np.exp(total).astype(np.float32)
-            return [Digit(place, row) for place, row in zip(division.places, weighed, strict=True)]
+            return [Digit(place, row) for place, row in zip(divisions[best].places, weighed, strict=True)]
     return [Digit(place, probabilities[place]) for place in chosen]
 
 
-def _together(line: Line, division: Division, text: str) -> float:
-    return log_likelihood(line.scan, text) + STRETCHES_WEIGHT * division.score
+def _advantage(is_apart: bool, is_same_count: bool) -> float:
+    """By how much a text has to be the likelier than that of the cuts."""
+    if is_apart:
+        return APART
+    return SAME_COUNT if is_same_count else OTHER_COUNT
+
+
+def _stand_apart(boxes: NDArray[np.int32]) -> bool:
+    """Whether there is free paper between the digits in these boxes, (n, 4): x, y, width, height.
+
+    A single one may be several that ran into each other.
+    """
+    gaps = boxes[1:, 0] - (boxes[:-1, 0] + boxes[:-1, 2])
+    return len(gaps) > 0 and bool(gaps.min() > FREE * np.median(boxes[:, 3]))

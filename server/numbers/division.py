@@ -1,7 +1,8 @@
-"""The best way to divide a line into the digits of a given text, by dynamic programming."""
+"""The best ways to divide a line into the digits of given texts, by dynamic programming."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,12 +22,15 @@ class Division(NamedTuple):
     """The places in `line.readable` of the digits, from left to right."""
 
 
-def divide(line: Line, scores: NDArray[np.float64], text: str) -> Division:
-    """Divide a line as `choose` does, but into these digits and no others.
+def divide(line: Line, scores: NDArray[np.float64], texts: Sequence[str]) -> list[Division]:
+    """Divide a line as `choose` does, but into these digits and no others: one division for each text.
 
-    `scores` (M, 10): see `choose.stretch_scores`.
+    `scores` (M, 10): see `choose.stretch_scores`. Some texts take hardly longer than one.
     """
-    digits = np.array([int(digit) for digit in text], np.intp)
+    longest = max(len(text) for text in texts)
+    digits = np.zeros((len(texts), longest), np.intp)
+    for row, text in zip(digits, texts, strict=True):
+        row[: len(text)] = [int(digit) for digit in text]
     as_mark = np.log(np.maximum(line.judgement[:, MARK], LEAST)).tolist()
     place_of = {candidate: place for place, candidate in enumerate(line.readable.tolist())}
     before = line.ink_before.tolist()
@@ -35,16 +39,18 @@ def divide(line: Line, scores: NDArray[np.float64], text: str) -> Division:
     for index, end in enumerate(ends):
         into[end].append(index)
     has_ink = set(zip(starts, ends, strict=True))
-    # For each cut and each number of digits on its left: the best score, and how it was reached.
-    best = np.full((line.cuts, len(text) + 1), -np.inf)
-    best[0, 0] = 0.0
-    came = np.full((line.cuts, len(text) + 1, 2), -1)  # the cut before, and the place of a digit or -1
+    # For each cut, each text and each number of digits on its left: the best score, and how it was reached.
+    best = np.full((line.cuts, len(texts), longest + 1), -np.inf)
+    best[0, :, 0] = 0.0
+    came = np.full((line.cuts, len(texts), longest + 1), -1, np.int32)
+    ways: list[tuple[int, int]] = []  # the cut before, and the place of a digit or -1
 
     def offer(end: int, score: NDArray[np.float64], cut: int, place: int) -> None:
-        skipped = int(place >= 0)
-        better = np.flatnonzero(score > best[end, skipped:]) + skipped
-        best[end, better] = score[better - skipped]
-        came[end, better] = cut, place
+        now = best[end, :, int(place >= 0) :]
+        is_better = score > now
+        np.copyto(now, score, where=is_better)
+        came[end, :, int(place >= 0) :][is_better] = len(ways)
+        ways.append((cut, place))
 
     for end in range(1, line.cuts):
         if (end - 1, end) not in has_ink:
@@ -55,22 +61,26 @@ def divide(line: Line, scores: NDArray[np.float64], text: str) -> Division:
             place = place_of.get(index)
             if place is None:
                 continue
-            gain = scores[place, digits]
+            gains = scores[place, digits]
             most = min(SHARED, SHARED_PART * (before[end] - before[start]))
             for cut in range(start, end):
                 shared = before[cut] - before[start]
                 if cut > start and shared > most:
                     break
-                offer(end, best[cut, :-1] + gain - SHARING * shared, cut, place)
-    return Division(float(best[-1, -1]), _way_back(came, len(text)) if np.isfinite(best[-1, -1]) else [])
+                offer(end, best[cut, :, :-1] + gains - SHARING * shared, cut, place)
+    return [_division(best[:, row], came[:, row], ways, len(text)) for row, text in enumerate(texts)]
 
 
-def _way_back(came: NDArray[np.int64], left: int) -> list[int]:
-    places = []
-    cut = len(came) - 1
-    while cut > 0:
-        cut, place = came[cut, left].tolist()
+def _division(
+    best: NDArray[np.float64], came: NDArray[np.int32], ways: Sequence[tuple[int, int]], left: int
+) -> Division:
+    """The way back from the last cut, with so many digits on its left."""
+    score = float(best[-1, left])
+    places: list[int] = []
+    cut = len(best) - 1
+    while np.isfinite(score) and cut > 0:
+        cut, place = ways[came[cut, left]]
         if place >= 0:
             places.append(place)
             left -= 1
-    return places[::-1]
+    return Division(score, places[::-1])

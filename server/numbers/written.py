@@ -6,29 +6,24 @@ dots, commas, dashes, rules and specks between and around. Seeded.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from server.datasets import Digits
-from server.datasets.pen_strokes import PenDigit
-from server.strokes import draw
-
-Ink = NDArray[np.uint8]
-Generator = np.random.Generator
-Hand = Callable[[float, float], tuple[Ink, int]]
-"""Writes any digit, so many pixels tall, with a pen of so many pixels: its ink, cropped, and its label."""
-Writer = Callable[[Generator], Hand]
-"""Chooses a hand for one number."""
+from server.numbers.hands import Generator, Ink, Writer
 
 HEIGHTS = (22.0, 60.0)
 LENGTHS = (1, 7)
 # Of the digits' height: how far digits go into each other at most.
 DEEPEST = -0.2
+# The same where all of them do; no deeper than this share of the narrower of two neighbours: a thin 1 would
+# come out on the other side.
+DEPTHS = (0.03, 0.22)
+DEEPEST_PART = 0.45
+# How many of those are pushed into each other's strokes, row by row; the others' columns overlap.
+INTO_STROKES = 0.75
 # How many digits have a gap in their strokes.
 BROKEN = 0.06
 
@@ -56,11 +51,15 @@ class _Style(NamedTuple):
     dance: float
     joins: float
     marks: float
+    into_strokes: float
 
 
-def write_number(writer: Writer, generator: Generator) -> Number:
-    """A number of 1 to 7 digits, 22 to 60 pixels tall."""
-    style = _style(generator)
+def write_number(writer: Writer, generator: Generator, is_tangled: bool = False) -> Number:
+    """A number of 1 to 7 digits, 22 to 60 pixels tall.
+
+    `is_tangled`: all of its digits run into each other.
+    """
+    style = _tangled_style(generator) if is_tangled else _style(generator)
     write = writer(generator)
     count = int(generator.integers(*LENGTHS, endpoint=True))
     is_cents = np.zeros(count, np.bool_)
@@ -88,8 +87,13 @@ def write_number(writer: Writer, generator: Generator) -> Number:
             middle -= 0.2 * tall
         y = int(np.clip(middle - glyph.shape[0] / 2, 0, canvas.shape[0] - glyph.shape[0]))
         if layers:
-            gap = max(style.gap + style.gap_spread * float(generator.normal()), DEEPEST)
-            x = _placed_after(canvas, glyph, x, y, gap * tall, is_by_row=bool(generator.random() < 0.35))
+            if is_tangled:
+                narrower = min(glyph.shape[1], cv2.boundingRect(layers[-1])[2])
+                gap = -min(float(generator.uniform(*DEPTHS)), DEEPEST_PART * narrower / tall)
+            else:
+                gap = max(style.gap + style.gap_spread * float(generator.normal()), DEEPEST)
+            is_by_row = bool(generator.random() < style.into_strokes)
+            x = _placed_after(canvas, glyph, x, y, gap * tall, is_by_row)
         layer = np.zeros_like(canvas)
         layer[y : y + glyph.shape[0], x : x + glyph.shape[1]] = glyph
         if layers and gap < 0.35 and generator.random() < style.joins:
@@ -119,6 +123,22 @@ def _style(generator: Generator) -> _Style:
         dance=float(generator.uniform(0, 0.08)),
         joins=0.3 if generator.random() < 0.15 else 0.0,
         marks=float(generator.uniform(0, 0.5)) if generator.random() < 0.5 else 0.0,
+        into_strokes=0.35,
+    )
+
+
+def _tangled_style(generator: Generator) -> _Style:
+    """Of numbers in which all digits run into each other: level, and without marks."""
+    return _Style(
+        height=float(generator.uniform(HEIGHTS[0], 40)),
+        pen=float(generator.uniform(0.04, 0.14)),
+        gap=0.0,
+        gap_spread=0.0,
+        climb=float(generator.normal(0, 0.01)),
+        dance=float(generator.uniform(0, 0.08)),
+        joins=0.0,
+        marks=0.0,
+        into_strokes=INTO_STROKES,
     )
 
 
@@ -219,42 +239,3 @@ def _cropped(canvas: Ink, layers: list[Ink], marks: Ink, text: str, generator: G
         )
 
     return Number(crop(canvas), tuple(crop(layer) for layer in layers), crop(marks), text)
-
-
-def mnist_writer(digits: Digits) -> Writer:
-    """Writes with MNIST's digits, any beside any other; they keep their own pen."""
-
-    def take_up(generator: Generator) -> Hand:
-        def write(height: float, pen: float) -> tuple[Ink, int]:
-            index = int(generator.integers(len(digits)))
-            left, top, width, tall = cv2.boundingRect(digits.images[index])
-            crop = digits.images[index, top : top + tall, left : left + width]
-            scale = height / 20  # the longer side of MNIST's digits
-            if abs(scale - 1) > 0.1:
-                resized = cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-                crop = np.asarray(resized, np.uint8)
-            return crop.copy(), int(digits.labels[index])
-
-        return write
-
-    return take_up
-
-
-def pen_writer(digits: Sequence[PenDigit]) -> Writer:
-    """Writes with pen strokes, each number in one person's hand."""
-    people: dict[int, list[PenDigit]] = defaultdict(list)
-    for digit in digits:
-        people[digit.writer].append(digit)
-    everybody = sorted(people)
-
-    def take_up(generator: Generator) -> Hand:
-        own = people[everybody[int(generator.integers(len(everybody)))]]
-
-        def write(height: float, pen: float) -> tuple[Ink, int]:
-            digit = own[int(generator.integers(len(own)))]
-            pen_px = max(round(pen), 1)
-            return draw(digit.strokes, max(height - pen_px, 4), pen_px), digit.label
-
-        return write
-
-    return take_up

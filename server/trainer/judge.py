@@ -23,9 +23,10 @@ from server.datasets.pen_strokes import WriterGroup, of_group, read_pen_strokes
 from server.datasets.prepare import prepare
 from server.errors import DigitsError
 from server.numbers.examples import Examples, examples
+from server.numbers.hands import Writer, mnist_writer, pen_writer
 from server.numbers.judge import CLASSES, NEITHER, Judge
 from server.numbers.windows import SIDE
-from server.numbers.written import Writer, mnist_writer, pen_writer, write_number
+from server.numbers.written import write_number
 
 NUMBERS = 12_000
 EPOCHS = 8

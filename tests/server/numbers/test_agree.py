@@ -51,6 +51,35 @@ def test_a_scan_that_says_the_same_leaves_the_model_its_answer() -> None:
     assert np.array_equal(found.probabilities, answers[2])
 
 
+def test_the_scans_second_text_is_taken_where_the_stretches_are_surer_of_it() -> None:
+    # 5 and 4 a little before 3 and 4; no stretch looks like a 5.
+    scan = scan_of(BLANK, 5, BLANK, 4, BLANK)
+    scan[1, [5, 3]] = np.log([0.55, 0.42])
+    line, answers = two_or_one(scan)
+    found = agree(line, answers)
+    assert [int(digit.probabilities.argmax()) for digit in found] == [3, 4]
+
+
+def test_of_two_texts_that_are_about_as_likely_the_one_with_more_digits_is_taken() -> None:
+    scan = scan_of(BLANK, 3, BLANK, 4, BLANK)
+    scan[3, [4, BLANK]] = np.log([0.4, 0.55])
+    line, answers = two_or_one(scan)
+    assert [int(digit.probabilities.argmax()) for digit in agree(line, answers)] == [3, 4]
+
+
+def test_where_the_cuts_digits_stand_apart_a_scan_has_to_be_much_surer() -> None:
+    scan = scan_of(BLANK, 3, BLANK, 9, BLANK)
+    scan[3, [9, 4]] = np.log([0.93, 0.04])
+    line, answers = two_or_one(scan)
+    line.judgement[:] = 0.001
+    line.judgement[[0, 1], [3, 4]] = 0.9
+    line.judgement[1, 9] = 0.05
+    line.boxes[:2] = [[0, 0, 20, 30], [19, 0, 20, 30]]
+    assert [int(digit.probabilities.argmax()) for digit in agree(line, answers)] == [3, 9]
+    line.boxes[1] = [23, 0, 20, 30]
+    assert [int(digit.probabilities.argmax()) for digit in agree(line, answers)] == [3, 4]
+
+
 def test_a_scan_that_is_hardly_surer_does_not_overrule_the_cuts() -> None:
     line, answers = two_or_one(scan_of(BLANK, 8, share=0.1))
     (found,) = agree(line, answers)
@@ -69,10 +98,9 @@ def test_where_cuts_find_only_marks_a_scan_that_is_hardly_surer_reads_no_digit()
 
 def test_a_line_is_divided_into_the_digits_of_a_text_and_no_others() -> None:
     line, answers = two_or_one(scan_of(BLANK))
-    scores = stretch_scores(line, answers)
-    assert divide(line, scores, "34").places == [0, 1]
-    assert divide(line, scores, "8").places == [2]
-    assert divide(line, scores, "34").score < divide(line, scores, "8").score
-    impossible = divide(line, scores, "348")
+    two, one, impossible = divide(line, stretch_scores(line, answers), ["34", "8", "348"])
+    assert two.places == [0, 1]
+    assert one.places == [2]
+    assert two.score < one.score
     assert impossible.places == []
     assert impossible.score == -np.inf

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from server.numbers.ctc import BLANK, likeliest, log_likelihood
+from server.numbers.ctc import BLANK, alternatives, likeliest, log_likelihood
 
 
 @pytest.fixture
@@ -39,14 +39,27 @@ def test_a_text_that_does_not_fit_is_impossible(scan: NDArray[np.float32]) -> No
     assert log_likelihood(scan, "12345") == -np.inf
 
 
+@pytest.mark.parametrize("text", ["", "4", "44", "47", "474", "1234", "444"])
+def test_alternatives_are_as_likely_as_the_texts_that_they_make(scan: NDArray[np.float32], text: str) -> None:
+    found = alternatives(scan, text)
+    assert found.shape == (len(text), 10)
+    for place, digit in product(range(len(text)), range(10)):
+        other = f"{text[:place]}{digit}{text[place + 1 :]}"
+        assert found[place, digit] == pytest.approx(log_likelihood(scan, other), rel=1e-9), other
+
+
+def test_the_likeliest_texts_are_those_of_all_there_are(scan: NDArray[np.float32]) -> None:
+    texts = {written(path) for path in product(range(BLANK + 1), repeat=len(scan))}
+    expected = sorted(texts, key=lambda text: log_likelihood(scan, text), reverse=True)
+    assert likeliest(scan, 3) == expected[:3]
+    assert len(likeliest(scan, 10)) == 10
+
+
 def test_repeated_columns_are_one_digit_and_a_blank_parts_two() -> None:
     def seen(*classes: int) -> NDArray[np.float32]:
         return np.log(np.eye(BLANK + 1, dtype=np.float32)[list(classes)] * 0.9 + 0.01)
 
-    assert likeliest(seen(BLANK, 7, 7, 7, BLANK)).text == "7"
-    text, digits = likeliest(seen(7, 7, BLANK, 7, 3))
-    assert text == "773"
-    assert digits.argmax(axis=1).tolist() == [7, 7, 3]
-    np.testing.assert_allclose(np.exp(digits).sum(axis=1), 1)
-    assert likeliest(seen(BLANK, BLANK)).text == ""
-    assert likeliest(seen(BLANK, BLANK)).digits.shape == (0, 10)
+    assert likeliest(seen(BLANK, 7, 7, 7, BLANK), 1) == ["7"]
+    assert likeliest(seen(7, 7, BLANK, 7, 3), 1) == ["773"]
+    assert likeliest(seen(BLANK, BLANK), 1) == [""]
+    assert likeliest(seen(), 1) == [""]

@@ -14,8 +14,9 @@ from server.datasets import Data, Digits
 from server.inference import Engine
 from server.numbers import Judge, Scanner, agree, search
 from server.numbers.examples import examples
+from server.numbers.hands import mnist_writer
 from server.numbers.judge import MARK, NEITHER
-from server.numbers.written import Number, mnist_writer, write_number
+from server.numbers.written import Number, write_number
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,17 @@ def test_the_same_seed_writes_the_same_numbers(builtin_data: Data) -> None:
     one, other = (write_number(writer, np.random.default_rng(3)) for _ in range(2))
     assert one.text == other.text
     assert np.array_equal(one.ink, other.ink)
+
+
+def test_tangled_digits_go_into_each_other_and_stay_in_their_order(builtin_data: Data) -> None:
+    writer = mnist_writer(builtin_data.split(use_all=False).test)
+    generator = np.random.default_rng(9)
+    for number in [write_number(writer, generator, is_tangled=True) for _ in range(20)]:
+        boxes = np.array([cv2.boundingRect(layer) for layer in number.digits])
+        ends = boxes[:, 0] + boxes[:, 2]
+        assert (boxes[1:, 0] < ends[:-1]).all()
+        # One may stand below another's bar, but no thin 1 comes out on the other side of it.
+        assert (np.diff(boxes[:, 0] + ends) > 0).all()
 
 
 def test_most_stretches_are_judged_rightly(judge: Judge, numbers: list[Number]) -> None:

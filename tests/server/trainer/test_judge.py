@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from server.datasets import Data
+from server.numbers.hands import mnist_writer
 from server.numbers.judge import CLASSES, NEITHER, Judge
-from server.numbers.written import mnist_writer
 from server.trainer import judge
 
 

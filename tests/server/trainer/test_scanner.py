@@ -11,8 +11,8 @@ import pytest
 
 from server.datasets import Data
 from server.numbers.ctc import BLANK
+from server.numbers.hands import mnist_writer
 from server.numbers.scanner import SIDE, STRIDE, Scanner
-from server.numbers.written import mnist_writer
 from server.trainer import scanner
 
 
@@ -25,7 +25,7 @@ def test_a_scanner_learns_from_written_numbers_and_answers_on_the_server(
     assert all(seen.shape[0] == SIDE and seen.shape[1] % STRIDE == 0 for seen in lines.strips)
     keras.utils.set_random_seed(1)
 
-    network = scanner.train(lines, 3, generator)
+    network, _ = scanner.train([lines] * 3, 6, generator)
 
     losses = [float(loss) for loss in re.findall(r"loss ([\d.]+)", capsys.readouterr().out)]
     assert losses[2] < losses[0] / 2
@@ -34,6 +34,16 @@ def test_a_scanner_learns_from_written_numbers_and_answers_on_the_server(
     scan = Scanner(tmp_path / "scanner.onnx").scan(lines.strips[1])
     assert scan.shape == (lines.strips[1].shape[1] // STRIDE, BLANK + 1)
     np.testing.assert_allclose(np.exp(scan).sum(axis=1), 1, atol=1e-4)
+
+
+def test_each_epoch_has_lines_of_its_own_and_a_seed_makes_the_same_ones(builtin_data: Data) -> None:
+    writers = (mnist_writer(builtin_data.split(use_all=False).train),)
+    first, second = scanner.epochs_of(writers, 8, 2, seed=3)
+    again, _ = scanner.epochs_of(writers, 8, 2, seed=3)
+    assert len(first.texts) == len(second.texts) == 8
+    assert first.texts != second.texts
+    assert first.texts == again.texts
+    assert all(np.array_equal(one, other) for one, other in zip(first.strips, again.strips, strict=True))
 
 
 def test_without_the_data_it_says_which_is_missing(
