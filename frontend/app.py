@@ -6,10 +6,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from frontend import connection, style
+from frontend import connection, last_events, own_files, style
 
 PAGES = Path(__file__).parent / "app_pages"
 
+last_events.keep()
 st.set_page_config(page_title="Digit Lab", page_icon=style.ICON, layout="wide")
 style.apply()
 
@@ -29,5 +30,8 @@ with st.container(horizontal=True, vertical_alignment="center", key="masthead"):
     st.html('<span class="wordmark"><i aria-hidden="true">7</i><b>Digit Lab</b></span>', width="content")
     for each in pages:
         st.page_link(each, width="content")
+if own_files.fault():
+    own_files.wait()
+    st.stop()
 connection.banner()
 page.run()

@@ -59,7 +59,10 @@ def note(error: ClientError) -> None:
 def banner() -> None:
     """Tell when the server is away, and rerun the page when it is back or its data are ready."""
     before = st.session_state.get(_STATE, State.READY)
-    now = _poll()
+    try:
+        now = _poll()
+    except (OSError, ValueError):
+        st.rerun()  # A file of the page's own cannot be used any more: the frame says which.
     st.session_state[_STATE] = now
     st.html(_banner_html(now))
     is_back = before in (State.LOST, State.SLOW) and now in (State.READY, State.PREPARING)

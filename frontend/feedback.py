@@ -14,6 +14,7 @@ from digits.client.errors import ClientError, Refused
 from digits.client.records import Pixels, Sample
 
 from frontend import connection, style, wording
+from frontend.binding import bind
 
 INVITATION = "Say what it is, right or wrong: it is kept in My digits, to learn from."
 NOT_FOR_TEST_DIGITS = "A test digit measures versions, so none is ever trained on it: it is not kept."
@@ -52,17 +53,26 @@ class Kept:
 
 @dataclass(frozen=True)
 class Asked:
-    """A click: that the digit shown was right, or a label. `label` is None to take it back."""
+    """A click: that the digit shown was right, or a label. `label` is None to take it back.
 
+    `place` is that of the digit that was chosen then, among those of a number: another may be by now.
+    """
+
+    place: int
     label: int | None
     is_right: bool = False
 
 
 def feedback(guess: Guess | None) -> None:
-    """Show the buttons for what was read, and do what was clicked. Without a guess they wait."""
-    asked: Asked | None = st.session_state.pop(_ASKED, None)
-    if guess is not None and asked is not None:
-        _act(guess, asked)
+    """Do what was clicked, and show the buttons for what was read. Without a guess they wait."""
+    guesses = [guess] if guess else []
+    _act_on_click(guesses)
+    _buttons(guesses, 0)
+
+
+def _buttons(guesses: Sequence[Guess], place: int) -> None:
+    """The buttons for one digit of those that were read."""
+    guess = guesses[place] if guesses else None
     kept = _of(guess)
     sample = kept.sample if kept else None
     with st.container(key="feedback", gap="xsmall"):
@@ -71,25 +81,30 @@ def feedback(guess: Guess | None) -> None:
                 "Right",
                 icon=":material/check:",
                 disabled=guess is None or sample is not None,
-                on_click=_note_right(guess),
+                on_click=_note_right(guess, place),
                 key=_RIGHT,
             )
             st.html('<span class="it-is-a">It is a</span>', width="content")
-            # What is chosen is what is kept: nothing, as soon as there is another image.
-            st.session_state[_LABEL] = sample.label if sample else None
             st.segmented_control(
                 "It is a",
                 range(10),
                 required=True,
                 disabled=guess is None,
-                on_change=_note_label,
-                key=_LABEL,
                 label_visibility="collapsed",
                 width="stretch",
+                # What is chosen is what is kept: nothing, as soon as there is another image.
+                **bind(f"{_LABEL}-{place}", sample.label if sample else None, _note_label(place)),
             )
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="feedback-result"):
             st.html(_said_html(kept))
-            st.button("Undo", type="tertiary", disabled=sample is None, on_click=_note_undo, key=_UNDO)
+            st.button(
+                "Undo",
+                type="tertiary",
+                disabled=sample is None,
+                on_click=_note_undo,
+                args=(place,),
+                key=_UNDO,
+            )
             st.page_link("app_pages/my_digits.py", label="My digits", width="content")
 
 
@@ -101,6 +116,7 @@ def no_feedback(reason: str) -> None:
 
 def feedback_of_number(guesses: Sequence[Guess]) -> None:
     """The same for the digits of a number, one after the other: which of them is chosen first."""
+    _act_on_click(guesses)
     chosen = min(st.session_state.get(_WHICH) or 0, max(0, len(guesses) - 1))
     with st.container(horizontal=True, key="feedback-of-number"):
         with st.container(
@@ -118,7 +134,7 @@ def feedback_of_number(guesses: Sequence[Guess]) -> None:
                     key=_WHICH,
                     label_visibility="collapsed",
                 )
-        feedback(guesses[chosen] if guesses else None)
+        _buttons(guesses, chosen)
 
 
 def forget(sample_id: str) -> None:
@@ -138,27 +154,36 @@ def _with(sample_id: str) -> list[tuple[str, Kept]]:
     return [each for each in everything.items() if each[1].sample and each[1].sample.sample_id == sample_id]
 
 
-def _note_right(guess: Guess | None) -> Callable[[], None]:
+def _note_right(guess: Guess | None, place: int) -> Callable[[], None]:
     """Note the click, and which digit was on the page then: more ink may have come with it."""
 
     def note() -> None:
         if guess is not None:
-            st.session_state[_ASKED] = Asked(guess.digit, is_right=True)
+            st.session_state[_ASKED] = Asked(place, guess.digit, is_right=True)
 
     return note
 
 
-def _note_label() -> None:
-    st.session_state[_ASKED] = Asked(st.session_state[_LABEL])
+def _note_label(place: int) -> Callable[[int], None]:
+    def note(label: int) -> None:
+        st.session_state[_ASKED] = Asked(place, label)
+
+    return note
 
 
-def _note_undo() -> None:
-    st.session_state[_ASKED] = Asked(None)
+def _note_undo(place: int) -> None:
+    st.session_state[_ASKED] = Asked(place, None)
 
 
 def _of(guess: Guess | None) -> Kept | None:
     everything: dict[str, Kept] = st.session_state.setdefault(_KEPT, {})
     return everything.get(guess.fingerprint) if guess else None
+
+
+def _act_on_click(guesses: Sequence[Guess]) -> None:
+    asked: Asked | None = st.session_state.pop(_ASKED, None)
+    if asked is not None and asked.place < len(guesses):
+        _act(guesses[asked.place], asked)
 
 
 def _act(guess: Guess, asked: Asked) -> None:

@@ -61,8 +61,7 @@ def pick(models: Sequence[Model], available: Sequence[Dataset], view: View) -> V
         format_func=lambda part: PARTS[part],
         required=True,
         label_visibility="collapsed",
-        key=state.bind("part", view.part),
-        on_change=state.changed("part"),
+        **state.bind("part", view.part),
     )
     by_version = {model.model_version: model for model in models}
     deployed = next((model.model_version for model in models if model.is_deployed), models[0].model_version)
@@ -75,8 +74,7 @@ def pick(models: Sequence[Model], available: Sequence[Dataset], view: View) -> V
         "Version",
         list(by_version),
         format_func=lambda number: words.version_name(by_version[number]),
-        key=state.bind("model_version", version),
-        on_change=state.changed("model_version"),
+        **state.bind("model_version", version),
     )
     base = 0
     if view.part is Part.COMPARE:
@@ -87,8 +85,7 @@ def pick(models: Sequence[Model], available: Sequence[Dataset], view: View) -> V
             others,
             format_func=lambda number: words.version_name(by_version[number]),
             placeholder="no other version",
-            key=state.bind("base_version", base or None),
-            on_change=state.changed("base_version"),
+            **state.bind("base_version", base or None),
         )
     own = by_version[version].evaluation
     wanted = [view.dataset, own.dataset if own else Dataset.UNSPECIFIED, available[0]]
@@ -97,8 +94,7 @@ def pick(models: Sequence[Model], available: Sequence[Dataset], view: View) -> V
         "Measured on",
         available,
         format_func=words.dataset_name,
-        key=state.bind("dataset", dataset),
-        on_change=state.changed("dataset"),
+        **state.bind("dataset", dataset),
     )
     return replace(view, model_version=version, base_version=base, dataset=dataset)
 

@@ -11,7 +11,7 @@ from digits.client.records import Model, Models
 from frontend import connection, style
 from frontend.model_card import card_html, details_html, gate_line
 from frontend.verdict import gate_html
-from frontend.versions import actions, export, history
+from frontend.versions import actions, damage, export, history
 
 PAGE_SIZE = 20
 # Of what stands at the right of each card, in pixels, so that all cards have their columns alike.
@@ -30,7 +30,7 @@ def page() -> None:
     if versions is None:
         style.empty("No versions to show yet", "They appear here as soon as the server answers.")
         return
-    if not versions.models:
+    if not versions.models and not versions.unreadable_models:
         style.empty("No version yet", "Train one: it takes a minute, and appears here when it is done.")
         st.page_link("app_pages/train.py", label="Train a model", icon=":material/arrow_forward:")
         return
@@ -39,6 +39,8 @@ def page() -> None:
     if done is not None:
         history.roll_back_panel(done, deployed, can_deploy=is_current)
     actions.say_result(actions.PAGE)
+    for lost in versions.unreadable_models:
+        damage.show_unreadable(lost, can_change=is_current)
     for model in versions.models:
         show(model, versions.models, can_change=is_current)
     if versions.total_size > len(versions.models):
@@ -55,7 +57,8 @@ def versions_now() -> tuple[Models | None, bool]:
         page = client.list_models(page_size=min(limit, 100))
         while page.next_page_token and len(page.models) < limit:
             rest = client.list_models(page_size=100, page_token=page.next_page_token)
-            page = Models(page.models + rest.models, rest.next_page_token, rest.total_size)
+            models = page.models + rest.models
+            page = Models(models, rest.next_page_token, rest.total_size, rest.unreadable_models)
     except ClientError as error:
         connection.note(error)
         return st.session_state.get(_KNOWN), False
@@ -67,6 +70,7 @@ def show(model: Model, beside: tuple[Model, ...], *, can_change: bool) -> None:
     """One version as a card: the summary, its button, how it did at the gate, and what lies behind it."""
     number = model.model_version
     is_held = model.gate is not None and not model.gate.passed
+    can_answer = model.damage is None or model.damage.can_answer
     with st.container(border=True, key=f"model-{number}"):
         with st.container(horizontal=True, vertical_alignment="center", key=f"card-{number}"):
             st.html(card_html(model, beside))
@@ -79,10 +83,11 @@ def show(model: Model, beside: tuple[Model, ...], *, can_change: bool) -> None:
                     help=f"Let version {number} answer from now on",
                     on_click=actions.deploy,
                     args=(number,),
-                    disabled=not can_change,
+                    disabled=not can_change or not can_answer,
                     width=ACTION_WIDTH,
                 )
         actions.say_result(number)
+        damage.say(model)
         if model.gate is not None:
             st.html(gate_line(model))
         # It keeps its state through all that comes and goes above it, and is filled when it is opened.
@@ -100,10 +105,9 @@ def show_details(model: Model, *, can_change: bool) -> None:
     if model.gate is not None and (figures := gate_html(replace(model.gate, reasons=()), number)):
         st.html(f'<div class="model-gate"><h3>At the gate</h3>{figures}</div>')
     st.html(details_html(model))
-    if can_change:
-        export.export_menu(number)
-        if not model.is_deployed and not model.is_shipped:
-            actions.delete_button(number)
+    export.export_menu(number, can_fetch=can_change)
+    if not model.is_deployed and not model.is_shipped:
+        actions.delete_button(number, can_delete=can_change)
 
 
 def _show_older() -> None:

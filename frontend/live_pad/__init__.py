@@ -47,6 +47,8 @@ def live_pad(sheet: Sheet, brush_px: int) -> Drawing:
 def _take_report(sheet: Sheet, key: str) -> None:
     report = st.session_state[key]["report"]
     drawn = drawing(sheet)
+    if report["frame"] <= drawn.frame:
+        return  # It was on its way when this pad was put aside.
     drawn.strokes = report["strokes"]
     drawn.png = png_of(report["png"])
     drawn.frame = report["frame"]

@@ -57,6 +57,12 @@ function createPad(place, first) {
       waiting = null;
     }
     paintSoon();
+    showBusy();
+  }
+
+  // Whether there is ink that nobody has answered yet.
+  function showBusy() {
+    canvas.setAttribute('aria-busy', hasNews || waiting !== null);
   }
 
   // Undo and clear come from Python, which may not have heard of the newest ink yet: that stays.
@@ -101,6 +107,7 @@ function createPad(place, first) {
     if (last && Math.hypot(point[0] - last[0], point[1] - last[1]) < 1) return;
     points.push(point);
     hasNews = true;
+    showBusy();
     paintSoon();
   }
 

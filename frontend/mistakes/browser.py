@@ -26,16 +26,14 @@ def filters(view: View) -> None:
                 ANY_DIGIT,
                 format_func=lambda digit: "any" if digit is None else str(digit),
                 placeholder="any",
-                key=state.bind(field, getattr(view, field)),
-                on_change=state.changed(field),
+                **state.bind(field, getattr(view, field)),
                 width=110,
             )
         st.selectbox(
             "Order",
             list(ORDERS),
             format_func=lambda order: ORDERS[order],
-            key=state.bind("order", view.order),
-            on_change=state.changed("order"),
+            **state.bind("order", view.order),
             width=220,
         )
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -44,8 +42,7 @@ def filters(view: View) -> None:
             0,
             100,
             format="%d %%",
-            key=state.bind("low_high", (view.low, view.high)),
-            on_change=state.changed("low", "high"),
+            **state.bind("low_high", (view.low, view.high), "low", "high"),
         )
         st.button("Shuffle", icon=":material/shuffle:", on_click=state.shuffle, key="mistakes_shuffle")
         st.button(

@@ -73,8 +73,7 @@ def _filters(view: View, found: Comparison) -> None:
             format_func=lambda one: f"{OUTCOMES[one]} {counts[one]:,}" if one else f"All {every:,}",
             required=True,
             wrap=True,
-            key=state.bind("outcome", view.outcome),
-            on_change=state.changed("outcome"),
+            **state.bind("outcome", view.outcome),
             width="content",
         )
         st.selectbox(
@@ -82,8 +81,7 @@ def _filters(view: View, found: Comparison) -> None:
             (None, *range(10)),
             format_func=lambda digit: "any" if digit is None else str(digit),
             placeholder="any",
-            key=state.bind("true_digit", view.true_digit),
-            on_change=state.changed("true_digit"),
+            **state.bind("true_digit", view.true_digit),
             width=110,
         )
 

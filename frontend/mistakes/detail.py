@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +11,13 @@ import streamlit as st
 from frontend import style, wording
 from frontend.mistakes import evidence, marking, source, state
 from frontend.mistakes.detail_html import detail_html
+from frontend.mistakes.leaf import leaf
 from frontend.mistakes.subject import Shelf, Subject
 from frontend.mistakes.view import Part
 
-_EDGE = "mistakes_detail_edge"
+# Of a session: the place of the digit to open on the next page of the list; what was asked to be explained.
+_PLACE = "mistakes_detail_place"
 _EXPLAINED = "mistakes_detail_explained"
-FIRST, LAST = 0, -1
 
 
 def show(shelf: Shelf) -> None:
@@ -25,9 +26,9 @@ def show(shelf: Shelf) -> None:
     It stays open until it is closed, also when the page runs again, as after a moment without the server.
     A digit that is on another page of the list is looked for. Raises ClientError.
     """
-    edge = st.session_state.pop(_EDGE, None)
-    if edge is not None and shelf.subjects:
-        state.open_digit(shelf.subjects[edge].index)
+    place: int | None = st.session_state.pop(_PLACE, None)
+    if place is not None and shelf.subjects:
+        state.open_digit(shelf.subjects[min(place, len(shelf.subjects) - 1)].index)
     index = state.view().digit
     if index is None:
         return
@@ -57,12 +58,14 @@ def _close() -> None:
 
 @st.dialog("One digit", width="large", on_dismiss=_close)
 def _dialog(shelf: Shelf) -> None:
-    if _EDGE in st.session_state:
-        st.rerun()  # Past the end of this page of the list.
+    if _PLACE in st.session_state:
+        st.rerun()  # On another page of the list.
     index = state.view().digit
     subject = next((each for each in shelf.subjects if each.index == index), shelf.subjects[0])
     state.write_address(replace(shelf.view, digit=subject.index))
-    _leaf(shelf, subject)
+    leaf(
+        shelf.first + shelf.subjects.index(subject), shelf.total, key="mistake_leaf", on_turn=_open_nth(shelf)
+    )
     _evidence(shelf, subject)
     if evidence.is_waiting():
         _parts_in_time(shelf, subject)
@@ -84,44 +87,18 @@ def _parts_in_time(shelf: Shelf, subject: Subject) -> None:
         st.rerun()
 
 
-def _leaf(shelf: Shelf, subject: Subject) -> None:
-    """Previous and next, where they stay in place whatever comes below."""
-    number = shelf.first + shelf.subjects.index(subject)
-    indices = [each.index for each in shelf.subjects]
-    with st.container(
-        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="mistake_leaf"
-    ):
-        st.button(
-            "Previous",
-            icon=":material/chevron_left:",
-            disabled=number == 1,
-            on_click=_step,
-            args=(indices, -1),
-            key="mistake_detail_previous",
-            shortcut="Left",
-        )
-        st.caption(f"{number:,} of {shelf.total:,}", width="content")
-        st.button(
-            "Next",
-            icon=":material/chevron_right:",
-            icon_position="right",
-            disabled=number == shelf.total,
-            on_click=_step,
-            args=(indices, 1),
-            key="mistake_detail_next",
-            shortcut="Right",
-        )
+def _open_nth(shelf: Shelf) -> Callable[[int], None]:
+    """Open the digit with this number, from 1, among all of the list."""
 
+    def turn(number: int) -> None:
+        place = number - shelf.first
+        if 0 <= place < len(shelf.subjects):
+            state.open_digit(shelf.subjects[place].index)
+        else:
+            page, st.session_state[_PLACE] = divmod(number - 1, source.TILES)
+            state.turn_to(page + 1)
 
-def _step(indices: Sequence[int], step: int) -> None:
-    """Open the digit before or after the one of this moment: a quick key press before has moved it on."""
-    now = state.view()
-    place = (indices.index(now.digit) if now.digit in indices else 0) + step
-    if 0 <= place < len(indices):
-        state.open_digit(indices[place])
-    else:
-        state.turn_to(max(1, now.page + step))
-        st.session_state[_EDGE] = FIRST if step > 0 else LAST
+    return turn
 
 
 def _explained(subject: Subject) -> int:

@@ -14,7 +14,8 @@ from frontend.mistakes.subject import Subject
 
 NO_DIGIT: int | None = None
 
-_PROBLEM = "mistakes_marking_problem"
+_PROBLEM, _ASKED = "mistakes_marking_problem", "mistakes_marking_asked"
+_SAID = "mistake_said_{}"
 
 
 def mark(dataset: Dataset, index: int, correct_label: int | None) -> None:
@@ -38,26 +39,45 @@ def panel(dataset: Dataset, subject: Subject) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="mistake_mark"):
         if subject.is_marked:
             st.markdown(_marked(subject, _correct_label(dataset, subject)), width="stretch")
-            is_asked = st.button("Take the mark back", icon=":material/undo:", key="mistake_unmark")
-            if is_asked:
-                unmark(dataset, subject.index)
+            st.button(
+                "Take the mark back",
+                icon=":material/undo:",
+                on_click=_take_back,
+                args=(dataset, subject.index),
+                key="mistake_unmark",
+            )
         else:
-            said = st.selectbox(
+            st.selectbox(
                 f"Labelled {subject.label}. Is that wrong?",
                 choices(subject),
                 format_func=lambda digit: (
                     "It is no digit, or unclear" if digit is None else f"It is a {digit}"
                 ),
                 # A digit's own key: the choice for one is not that for the next.
-                key=f"mistake_said_{subject.index}",
+                key=_SAID.format(subject.index),
                 width=260,
             )
-            is_asked = st.button("Mark its label as wrong", icon=":material/flag:", key="mistake_mark_button")
-            if is_asked:
-                mark(dataset, subject.index, said)
-    if is_asked:
-        st.rerun()
+            st.button(
+                "Mark its label as wrong",
+                icon=":material/flag:",
+                on_click=_mark_as_said,
+                args=(dataset, subject.index),
+                key="mistake_mark_button",
+            )
+    if st.session_state.pop(_ASKED, False):
+        st.rerun()  # The list behind shows the mark as well.
     problem()
+
+
+def _mark_as_said(dataset: Dataset, index: int) -> None:
+    """Mark the digit that was open at the click, whichever is by now."""
+    mark(dataset, index, st.session_state[_SAID.format(index)])
+    st.session_state[_ASKED] = True
+
+
+def _take_back(dataset: Dataset, index: int) -> None:
+    unmark(dataset, index)
+    st.session_state[_ASKED] = True
 
 
 def choices(subject: Subject) -> Sequence[int | None]:

@@ -7,13 +7,14 @@ they change, so that a click in the matrix, a select box and a link all do the s
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 from digits.client.choices import MisclassifiedOrder
 
+from frontend import binding
+from frontend.binding import Binding
 from frontend.confusion import Cell
 from frontend.mistakes.address import from_query, to_query
 from frontend.mistakes.view import View
@@ -27,7 +28,7 @@ def arrive() -> View:
     """The view of this run: what a changed address asks for, or what the visitor looked at last."""
     address = st.query_params.to_dict()
     # Coming back from another page, its widgets are gone, and the link in the masthead carries no query.
-    is_back = not address and _WIDGET.format("part") not in st.session_state
+    is_back = not address and not binding.is_shown(_WIDGET.format("part"))
     if address != st.session_state.get(_ADDRESS, {}) and not is_back:
         st.session_state[_VIEW] = from_query(address)
     elif is_back:
@@ -49,22 +50,16 @@ def write_address(shown: View) -> None:
         st.query_params.from_dict(address)
 
 
-def bind(field: str, value: object) -> str:
-    """Give the widget of a field of the view this value; returns the key that the widget must take."""
-    key = _WIDGET.format(field)
-    st.session_state[key] = value
-    return key
+def bind(name: str, value: object, *fields: str) -> Binding:
+    """Give a widget this value, and have what it changes to written into the view's field of the same name.
 
+    A pair goes into the two `fields`.
+    """
 
-def changed(*fields: str) -> Callable[[], None]:
-    """What a widget does when it changes: write its value, or pair of values, into these fields."""
+    def write(chosen: Any) -> None:
+        _list(**(dict(zip(fields, chosen, strict=True)) if fields else {name: chosen}))
 
-    def write() -> None:
-        value = st.session_state[_WIDGET.format("_".join(fields))]
-        values: dict[str, Any] = dict(zip(fields, value if len(fields) > 1 else (value,), strict=True))
-        _list(**values)
-
-    return write
+    return binding.bind(_WIDGET.format(name), value, write)
 
 
 def choose(cell: Cell) -> None:

@@ -10,6 +10,7 @@ from digits.client.errors import ClientError
 from digits.client.records import Sample, SampleFilter
 
 from frontend import connection, feedback, gallery, style, wording
+from frontend.binding import bind
 from frontend.my_digits import words
 
 # Of a session: the sample that is open, what was changed since, the drawings of its page, what went wrong.
@@ -54,10 +55,9 @@ def _dialog(samples: Sequence[Sample], chosen: SampleFilter, page_token: str) ->
     with seen:
         st.caption("As the model sees it")
         gallery.large_image(sample.pixels, alt=f"{sample.label}, 28×28 pixels")
-    st.session_state[_LABEL] = sample.label
-    st.segmented_control(
-        "It is a", range(10), required=True, key=_LABEL, on_change=_relabel(sample), width="stretch"
-    )
+    # A sample's own: a click that was meant for one labels no other that has come into its place.
+    label = bind(f"{_LABEL}-{sample.sample_id}", sample.label, _relabel(sample))
+    st.segmented_control("It is a", range(10), required=True, width="stretch", **label)
     st.caption(words.facts(sample))
     if fault := st.session_state.pop(_FAULT, None):
         st.error(fault)
@@ -125,14 +125,14 @@ def _ask(sample: Sample) -> None:
     st.session_state[_SURE] = sample.sample_id
 
 
-def _relabel(sample: Sample) -> Callable[[], None]:
-    def relabel() -> None:
+def _relabel(sample: Sample) -> Callable[[int], None]:
+    def relabel(label: int) -> None:
         try:
-            now = connection.client().update_sample(sample.sample_id, st.session_state[_LABEL])
+            now = connection.client().update_sample(sample.sample_id, label)
         except ClientError as error:
             _note(error)
             return
-        st.session_state[_CHANGED][sample.sample_id] = now
+        st.session_state.setdefault(_CHANGED, {})[sample.sample_id] = now
         feedback.remember(now)
 
     return relabel

@@ -36,7 +36,7 @@ def roll_back(number: int, left: int) -> None:
     )
 
 
-def delete_button(number: int) -> None:
+def delete_button(number: int, *, can_delete: bool) -> None:
     """Offer to delete a version; it is gone after a second click, which is told what it means."""
     if st.session_state.get(_ASKED) != number:
         st.button(
@@ -46,6 +46,7 @@ def delete_button(number: int) -> None:
             key=f"delete-{number}",
             on_click=_ask,
             args=(number,),
+            disabled=not can_delete,
         )
         return
     style.wrong(
@@ -54,7 +55,11 @@ def delete_button(number: int) -> None:
     )
     with st.container(horizontal=True):
         st.button(
-            f"Yes, delete version {number}", key=f"delete-now-{number}", on_click=_delete, args=(number,)
+            f"Yes, delete version {number}",
+            key=f"delete-now-{number}",
+            on_click=_delete,
+            args=(number,),
+            disabled=not can_delete,
         )
         st.button("Keep it", key=f"keep-{number}", on_click=_keep)
 

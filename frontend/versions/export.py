@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 from digits.client.choices import ExportFormat
-from digits.client.errors import ClientError
+from digits.client.errors import ClientError, ServerUnavailable
 from digits.client.records import ExportedModel
 
 from frontend import connection, style, wording
@@ -27,8 +27,11 @@ USES: Mapping[ExportFormat, str] = {
 TIMEOUT_S = 120.0
 
 
-def export_menu(number: int) -> None:
-    """Offer the forms of a version, and the file of the chosen one."""
+def export_menu(number: int, *, can_fetch: bool) -> None:
+    """Offer the forms of a version, and the file of the chosen one.
+
+    While the server is away the choice stays, and its file is fetched when it is back.
+    """
     chosen: ExportFormat | None = st.pills(
         f"Export version {number} for other software",
         list(FORMATS),
@@ -42,7 +45,11 @@ def export_menu(number: int) -> None:
     # Fetched once: the page is run again at every click.
     if st.session_state.get(kept, (None, None))[0] is not chosen:
         with st.spinner(f"Making a {FORMATS[chosen]} file of it …"):
-            st.session_state[kept] = (chosen, _fetch(number, chosen))
+            fetched = _fetch(number, chosen) if can_fetch else None
+        if fetched is None:
+            style.small_print("Waiting for the server.")
+            return
+        st.session_state[kept] = (chosen, fetched)
     exported: ExportedModel | str = st.session_state[kept][1]
     if isinstance(exported, str):
         style.wrong(exported)
@@ -60,10 +67,12 @@ def export_menu(number: int) -> None:
     style.small_print(f"{USES[chosen]} SHA-256 {exported.sha256}")
 
 
-def _fetch(number: int, chosen: ExportFormat) -> ExportedModel | str:
-    """The file, or why there is none."""
+def _fetch(number: int, chosen: ExportFormat) -> ExportedModel | str | None:
+    """The file, or why there is none; None: the server is away."""
     try:
         return connection.client().export_model(chosen, number, timeout_s=TIMEOUT_S)
-    except ClientError as error:
+    except ServerUnavailable as error:
         connection.note(error)
+        return None
+    except ClientError as error:
         return wording.sentence(error.message)

@@ -56,7 +56,7 @@ def roll_back_panel(history: Deployments, deployed: int, *, can_deploy: bool) ->
 
 
 def show(history: Deployments | None, fault: str) -> None:
-    """The list of what was deployed, rolled back and deleted."""
+    """The list of what was deployed, rolled back, undeployed and deleted."""
     st.subheader("What answered when")
     if history is None:
         style.small_print(wording.sentence(fault))
@@ -76,6 +76,8 @@ def words(entry: Deployment) -> str:
     match entry.action:
         case DeploymentAction.DELETED:
             return f"Version {number} was deleted"
+        case DeploymentAction.UNDEPLOYED:
+            return f"Version {number} stopped answering, and no other took its place"
         case DeploymentAction.ROLLED_BACK:
             return f"Rolled back from version {before} to version {number}"
         case DeploymentAction.DEPLOYED if before:

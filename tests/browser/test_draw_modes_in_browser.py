@@ -15,6 +15,7 @@ from playwright.sync_api import Locator, Page, WebSocket, expect
 from frontend.client import PREDICT_DEADLINE_S
 
 Visit = Callable[..., Page]
+Settle = Callable[[Page], None]
 Points = Sequence[tuple[int, int]]
 
 SEVEN = ((80, 70), (200, 70), (130, 220))
@@ -95,12 +96,14 @@ def touch(page: Page, canvas: Locator, points: Points, width: int = 280) -> None
     send("touchEnd")
 
 
-def test_the_live_answer_comes_while_the_pen_is_still_down_and_no_ink_is_lost(visit: Visit) -> None:
+def test_the_live_answer_comes_while_the_pen_is_still_down_and_no_ink_is_lost(
+    visit: Visit, settle: Settle
+) -> None:
     page = visit()
     switch(page, "Live")
     pad = live_pad(page)
     expect(pad).to_be_visible()
-    expect(page.get_by_text("Why preparation matters")).to_be_visible()
+    settle(page)
     places = [pad.element_handle(), [".answer .bars", ".st-key-settings", ".st-key-sheet-tools"]]
     before = page.evaluate(PLACES, places)
     assert [len(found) for found in before] == [1, 1, 1, 1]
@@ -110,6 +113,7 @@ def test_the_live_answer_comes_while_the_pen_is_still_down_and_no_ink_is_lost(vi
     expect(page.locator(".answer .digit")).to_have_text("7")
     expect(page.locator(".answer .sureness")).to_contain_text("% sure")
     page.mouse.up()
+    expect(pad).to_have_attribute("aria-busy", "false")
 
     assert page.evaluate("window.seen") == {"lost": 0, "empty": 0}
     assert page.evaluate(PLACES, places) == before
@@ -123,18 +127,22 @@ def test_the_live_answer_comes_while_the_pen_is_still_down_and_no_ink_is_lost(vi
     tools.get_by_role("button", name="Clear").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_text("The answer appears here")).to_be_visible()
-    assert ink(pad) == 0
+    page.wait_for_function(f"pad => ({INK})(pad) === 0", arg=pad.element_handle())
 
 
-def test_a_finger_draws_on_the_live_pad_and_the_other_pad_takes_its_drawing_over(visit: Visit) -> None:
+def test_a_finger_draws_on_the_live_pad_and_the_other_pad_takes_its_drawing_over(
+    visit: Visit, settle: Settle
+) -> None:
     page = visit(is_phone=True, device_scale_factor=2)
     switch(page, "Live")
     pad = live_pad(page)
     expect(pad).to_be_visible()
+    settle(page)
 
     touch(page, pad, SEVEN)
 
     expect(page.locator(".answer .digit")).to_have_text("7")
+    expect(pad).to_have_attribute("aria-busy", "false")
     assert page.evaluate("window.scrollY + document.scrollingElement.scrollTop") == 0
     drawn = ink(pad)
     assert drawn > 0.03
@@ -149,7 +157,7 @@ def test_a_finger_draws_on_the_live_pad_and_the_other_pad_takes_its_drawing_over
 
 
 def test_a_slow_server_gets_one_report_at_a_time_and_the_ink_waits_for_none(
-    visit: Visit, launch_server: Callable[..., Any], launch_app: Callable[[str], Any]
+    visit: Visit, settle: Settle, launch_server: Callable[..., Any], launch_app: Callable[[str], Any]
 ) -> None:
     server = launch_server()
     reports: set[bytes] = set()
@@ -161,13 +169,11 @@ def test_a_slow_server_gets_one_report_at_a_time_and_the_ink_waits_for_none(
 
         socket.on("framesent", take)
 
-    page = visit("/about:blank")
-    page.on("websocket", listen)
-    page.goto(launch_app(server.address).url)
+    page = visit(app=launch_app(server.address), on_websocket=listen)
     switch(page, "Live")
     pad = live_pad(page)
     expect(pad).to_be_visible()
-    expect(page.get_by_text("The answer appears here")).to_be_visible()
+    settle(page)
 
     stopped = time.monotonic()
     os.kill(server.pid, signal.SIGSTOP)
@@ -184,13 +190,15 @@ def test_a_slow_server_gets_one_report_at_a_time_and_the_ink_waits_for_none(
     assert len(reports) >= 2
 
 
-def test_a_number_drawn_with_a_finger_is_read_with_its_boxes_over_the_ink(visit: Visit) -> None:
+def test_a_number_drawn_with_a_finger_is_read_with_its_boxes_over_the_ink(
+    visit: Visit, settle: Settle
+) -> None:
     page = visit(is_phone=True)
     switch(page, "Whole number")
     expect(page.get_by_role("heading", name="Draw a number")).to_be_visible()
     pad = page.locator("canvas.upper-canvas:visible")
     expect(pad).to_have_attribute("width", "720")
-    expect(page.get_by_text("Each digit is found")).to_be_visible()
+    settle(page)
     places = [pad, page.locator(".number-answer"), page.locator(".st-key-settings")]
     before = [place.bounding_box() for place in places]
 
@@ -201,6 +209,7 @@ def test_a_number_drawn_with_a_finger_is_read_with_its_boxes_over_the_ink(visit:
     expect(page.locator(".digits li")).to_have_count(2)
     boxes = page.locator(".boxes i")
     expect(boxes).to_have_count(2)
+    settle(page)
     sheet, first = pad.bounding_box(), boxes.first.bounding_box()
     assert sheet is not None
     assert first is not None

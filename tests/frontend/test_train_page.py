@@ -62,9 +62,11 @@ def component(page: AppTest) -> list[dict[str, str]]:
 
 
 def test_before_the_first_run_the_page_says_what_to_do(
-    open_page: OpenPage, live_server: Any, html_of: HtmlOf
+    open_page: OpenPage, launch_server: Callable[..., Any], html_of: HtmlOf
 ) -> None:
-    assert "No run yet." in html_of(open_page("train"))
+    fresh = launch_server(DIGITS_MNIST="")
+
+    assert "No run yet." in html_of(open_page("train", address=fresh.address))
 
 
 def test_the_page_tells_which_digits_a_run_trains_on(train_page: AppTest, html_of: HtmlOf) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +14,10 @@ Visit = Callable[..., Page]
 POOR = "/mistakes?version=2&data=builtin_test"
 # The place and size of what is below the opened image, read in one step: nothing can move in between.
 MEASURE = """(dialog) => {
-  const box = (selector) => dialog.querySelector(selector).getBoundingClientRect();
-  const detail = [...dialog.querySelectorAll('*')].map((each) => each.shadowRoot).find((root) => root);
-  const sheet = detail.querySelector('.sheet').getBoundingClientRect();
-  const next = box('.st-key-mistake_detail_next');
+  const roots = [...dialog.querySelectorAll('*')].map((each) => each.shadowRoot).filter((root) => root);
+  const box = (selector) =>
+    roots.map((root) => root.querySelector(selector)).find((found) => found).getBoundingClientRect();
+  const [sheet, next] = [box('.sheet'), box('.leaf button:last-child')];
   return [sheet.x, sheet.y, sheet.width, next.x, next.y].map(Math.round);
 }"""
 
@@ -48,23 +50,64 @@ def test_a_tile_opens_with_all_that_is_known_and_the_address_leads_back_to_it(vi
     page.wait_for_url(re.compile("(?<!digit=249)$"))
 
 
-def test_the_arrow_keys_lead_from_digit_to_digit_and_nothing_moves(visit: Visit, app: Any) -> None:
+def test_the_arrow_keys_lead_from_digit_to_digit_and_nothing_moves(
+    visit: Visit, settle: Callable[[Page], None], app: Any
+) -> None:
     page = visit(f"{POOR}&order=index&digit=3", app=app)
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("4 of 250")).to_be_visible()
     expect(dialog.locator(".likes li")).to_have_count(5)
+    settle(page)
     before = dialog.evaluate(MEASURE)
 
     page.keyboard.press("ArrowRight")
     expect(dialog.get_by_text("5 of 250")).to_be_visible()
     expect(sheet_of(dialog)).to_have_attribute("aria-label", re.compile("image 4$"))
     expect(dialog.locator(".likes li")).to_have_count(5)
+    settle(page)
 
     assert dialog.evaluate(MEASURE) == before
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
     expect(dialog.get_by_text("3 of 250")).to_be_visible()
     page.wait_for_url(re.compile("&digit=2$"))
+
+
+def test_keys_that_are_pressed_faster_than_digits_come_add_up(
+    visit: Visit, app: Any, mistakes_server: Any
+) -> None:
+    page = visit(f"{POOR}&order=index&digit=3", app=app)
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("4 of 250")).to_be_visible()
+
+    os.kill(mistakes_server.pid, signal.SIGSTOP)
+    try:
+        for _ in range(4):
+            page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowLeft")
+    finally:
+        os.kill(mistakes_server.pid, signal.SIGCONT)
+
+    expect(dialog.get_by_text("7 of 250")).to_be_visible()
+    expect(sheet_of(dialog)).to_have_attribute("aria-label", re.compile("image 6$"))
+
+
+def test_next_and_previous_lead_over_the_pages_of_the_list_to_its_end(visit: Visit, app: Any) -> None:
+    page = visit(f"{POOR}&order=index&digit=99", app=app)
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("100 of 250")).to_be_visible()
+
+    dialog.get_by_role("button", name="Next").click()
+    expect(dialog.get_by_text("101 of 250")).to_be_visible()
+    page.wait_for_url(re.compile("&page=2&digit=100$"))
+    dialog.get_by_role("button", name="Previous").click()
+    expect(dialog.get_by_text("100 of 250")).to_be_visible()
+    page.wait_for_url(re.compile("order=index&digit=99$"))
+
+    page.goto(f"{app.url}{POOR}&order=index&digit=248")
+    dialog.get_by_role("button", name="Next").click()
+    expect(dialog.get_by_text("250 of 250")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Next")).to_be_disabled()
 
 
 def test_the_map_can_be_asked_about_the_label_as_well(visit: Visit, app: Any) -> None:

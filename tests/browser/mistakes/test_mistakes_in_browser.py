@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,23 +12,19 @@ from playwright.sync_api import Page, expect
 Visit = Callable[..., Page]
 WRONG = 250
 POOR = "/mistakes?version=2&data=builtin_test"
-# A hundred tiles come in well under a second; this much is for a machine that does other things too.
-PROMPT_S = 5.0
 
 
-def test_a_hundred_tiles_come_in_one_component_and_promptly(visit: Visit, app: Any) -> None:
+def test_a_hundred_tiles_come_in_one_component_and_more_brings_the_next_ones(visit: Visit, app: Any) -> None:
     page = visit(POOR, app=app)
     tiles = page.locator(".gallery button")
     expect(tiles).to_have_count(100)
     assert page.locator(".gallery").count() == 1
     first = tiles.first.get_attribute("aria-label")
 
-    start = time.monotonic()
     page.get_by_role("button", name="More").click()
     expect(tiles.first).not_to_have_attribute("aria-label", str(first))
-    expect(tiles).to_have_count(100)
 
-    assert time.monotonic() - start < PROMPT_S
+    expect(tiles).to_have_count(100)
     expect(page.get_by_text("101–200 of 250 mistakes")).to_be_visible()
 
 
