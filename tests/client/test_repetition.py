@@ -119,10 +119,11 @@ def test_a_delay_beyond_the_deadline_is_a_refusal_at_once(connect: Any, failing:
     assert len(server.calls) == 1
 
 
+@pytest.mark.parametrize("code", [AWAY, grpc.StatusCode.CANCELLED], ids=["away", "going down"])
 def test_a_read_is_repeated_while_the_server_is_unavailable_under_the_same_id(
-    connect: Any, failing: Any
+    connect: Any, failing: Any, code: grpc.StatusCode
 ) -> None:
-    server = failing(2, AWAY)
+    server = failing(2, code)
 
     assert connect(server.address).get_model().model_version == 7
 
@@ -139,8 +140,9 @@ def test_a_repeated_start_names_the_same_request_so_that_one_run_starts(connect:
     assert first == second != ""
 
 
-def test_what_must_not_be_done_twice_is_sent_once(connect: Any, failing: Any) -> None:
-    server = failing(1, AWAY)
+@pytest.mark.parametrize("code", [AWAY, grpc.StatusCode.CANCELLED], ids=["away", "going down"])
+def test_what_must_not_be_done_twice_is_sent_once(connect: Any, failing: Any, code: grpc.StatusCode) -> None:
+    server = failing(1, code)
 
     with pytest.raises(ServerUnavailable):
         connect(server.address).cancel_training("run")
@@ -190,7 +192,7 @@ def test_a_slow_server_is_told_so_at_the_deadline_and_the_deadline_reaches_it(
     ended = threading.Event()
 
     def behave(arrived: Any, context: Any) -> Iterator[Any]:
-        assert ended.wait(30)
+        assert ended.wait(60)
         yield model_pb2.GetModelResponse()
 
     server = stand_in(behave)
@@ -233,7 +235,7 @@ def test_a_run_is_followed_across_a_server_that_vanishes_and_comes_back(connect:
         state = "TRAINING_STATE_RUNNING" if len(server.calls) == 1 else "TRAINING_STATE_SUCCEEDED"
         yield training_pb2.WatchTrainingResponse(training={"training_id": "run", "state": state})
         if len(server.calls) == 1:
-            assert gone.wait(30)
+            assert gone.wait(60)
 
     gone = threading.Event()
     server = stand_in(behave)

@@ -2,80 +2,23 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from digits.client import AsyncClient, Client, Environment, Refused, ServerUnavailable, Tls
 from digits.v1 import model_pb2
+from live_authority import Authority
 
-DAY = datetime.timedelta(days=1)
 PREDICT_TOKEN, TRAIN_TOKEN = "predict-" + 32 * "a", "train-" + 32 * "b"
-
-
-@dataclass(frozen=True)
-class Files:
-    """A certificate and its key, PEM, on disk."""
-
-    certificate: Path
-    key: Path
-
-
-class Authority:
-    """Signs certificates for this test, as a company does for its machines."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "authority of the test")])
-        self.ca = folder / "ca.pem"
-        self.ca.write_bytes(self._sign(self._name, self._key, is_authority=True))
-
-    def issue(self, name: str) -> Files:
-        """A certificate for 127.0.0.1 under a common name, and its key."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        files = Files(self._folder / f"{name}.pem", self._folder / f"{name}.key")
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        files.certificate.write_bytes(self._sign(subject, key, is_authority=False))
-        files.key.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        files.key.chmod(0o600)
-        return files
-
-    def _sign(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, is_authority: bool) -> bytes:
-        now = datetime.datetime.now(datetime.UTC)
-        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - DAY)
-            .not_valid_after(now + DAY)
-            .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        )
-        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
-    """An authority whose certificate is `authority.ca`."""
-    return Authority(tmp_path)
+    """An authority whose certificate is `authority.certificate`."""
+    return Authority(tmp_path / "authority", "of the test")
 
 
 @pytest.fixture
@@ -86,7 +29,7 @@ def encrypted(stand_in: Any, authority: Authority) -> Callable[..., Any]:
         files = authority.issue("server")
         credentials = grpc.ssl_server_credentials(
             [(files.key.read_bytes(), files.certificate.read_bytes())],
-            root_certificates=authority.ca.read_bytes() if asks else None,
+            root_certificates=authority.certificate.read_bytes() if asks else None,
             require_client_auth=asks,
         )
         return stand_in(
@@ -101,14 +44,14 @@ def test_a_client_that_knows_the_authority_talks_to_the_server_in_secret(
 ) -> None:
     server = encrypted()
 
-    with Client(server.address, tls=Tls(ca=authority.ca), token="of-the-test") as client:
+    with Client(server.address, tls=Tls(ca=authority.certificate), token="of-the-test") as client:
         assert client.get_model().model_version == 7
 
     assert server.calls[0].metadata["authorization"] == "Bearer of-the-test"
 
 
 async def test_so_does_the_one_for_asyncio(encrypted: Any, authority: Authority) -> None:
-    async with AsyncClient(encrypted().address, tls=Tls(ca=authority.ca)) as client:
+    async with AsyncClient(encrypted().address, tls=Tls(ca=authority.certificate)) as client:
         assert (await client.get_model()).model_version == 7
 
 
@@ -129,11 +72,11 @@ def test_a_client_shows_its_certificate_to_a_server_that_asks(encrypted: Any, au
     own = authority.issue("client")
 
     with (
-        Client(server.address, tls=Tls(ca=authority.ca), retries=0) as stranger,
+        Client(server.address, tls=Tls(ca=authority.certificate), retries=0) as stranger,
         pytest.raises(ServerUnavailable),
     ):
         stranger.get_model()
-    with Client(server.address, tls=Tls(authority.ca, own.certificate, own.key)) as client:
+    with Client(server.address, tls=Tls(authority.certificate, own.certificate, own.key)) as client:
         assert client.get_model().model_version == 7
 
 
@@ -165,10 +108,10 @@ def test_the_real_server_lets_in_whom_its_settings_name(
     live = launch_server(
         DIGITS_TLS_CERT=str(server.certificate),
         DIGITS_TLS_KEY=str(server.key),
-        DIGITS_TLS_CLIENT_CA=str(authority.ca),
+        DIGITS_TLS_CLIENT_CA=str(authority.certificate),
         DIGITS_TOKENS_FILE=str(tokens),
     )
-    tls = Tls(authority.ca, own.certificate, own.key)
+    tls = Tls(authority.certificate, own.certificate, own.key)
 
     with Client(live.address, token=PREDICT_TOKEN, tls=tls) as reader:
         assert reader.predict(seven_png).prediction.digit == 7
@@ -212,3 +155,17 @@ def test_a_token_shows_nowhere() -> None:
 
     with Client(environment.address, token=environment.token) as client:
         assert "of-the-test" not in f"{environment!r} {client!r}"
+
+
+@pytest.mark.parametrize("token", ["two words", "two\nlines", "schlüssel", "bell\a"])
+def test_a_token_that_cannot_be_sent_is_refused_at_once_and_not_shown(token: str) -> None:
+    with pytest.raises(ValueError, match="expected a token of one line") as refusal:
+        Client("127.0.0.1:1", token=token)
+    assert token not in str(refusal.value)
+
+
+def test_a_token_file_that_is_no_text_is_refused_as_such(tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(b"\xff\xfe\x00")
+    environment = Environment.read({"DIGITS_TOKEN_FILE": str(tmp_path / "token")})
+    with pytest.raises(ValueError, match="expected a token of one line"):
+        Client(environment.address, token=environment.token)

@@ -216,7 +216,7 @@ class Server:
         return kind(f"/{name}", lambda request: request.SerializeToString(), reply.FromString)
 
     def ask(self, name: str, request: Message) -> Any:
-        return self.method(name)(request, timeout=20)
+        return self.method(name)(request, timeout=60)
 
     def begin(self, name: str, **options: Any) -> Any:
         """Send the table's request without waiting: the call, to be waited for or cancelled."""
@@ -230,7 +230,7 @@ class Server:
     def metric(self, pattern: str) -> float:
         """The sum of the metrics whose lines match."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(self._metrics, timeout=10) as answer:
+        with opener.open(self._metrics, timeout=60) as answer:
             lines = answer.read().decode().splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(pattern, line))
 
@@ -287,7 +287,7 @@ def server(launch_server: Any) -> Iterator[Server]:
 
 def is_measured(server: Server, version: int) -> bool:
     request = evaluation.GetEvaluationRequest(model_version=version, dataset=TEST)
-    call = server.method("digits.v1.EvaluationService/GetEvaluation").future(request, timeout=20)
+    call = server.method("digits.v1.EvaluationService/GetEvaluation").future(request, timeout=60)
     return call.exception() is None
 
 
@@ -366,7 +366,7 @@ def test_the_same_request_id_has_the_same_result_however_often_and_at_once(serve
     again.CopyFrom(request)
     again.request_id = f"once-{name.rpartition('/')[2]}"
     call = server.method(name)
-    together = [call.future(again, timeout=30) for _ in range(6)]
+    together = [call.future(again, timeout=60) for _ in range(6)]
     results = {result(one.result()) for one in together}
     results.add(result(server.ask(name, again)))
     assert len(results) == 1
@@ -394,7 +394,7 @@ def stopped(server: Server) -> dict[str, tuple[Any, Any]]:
     os.kill(server.live.pid, signal.SIGSTOP)
     try:
         calls = {
-            name: (server.begin(name, timeout=SOON_S), server.begin(name, timeout=30)) for name in CONTRACT
+            name: (server.begin(name, timeout=SOON_S), server.begin(name, timeout=60)) for name in CONTRACT
         }
         for _, cancelled in calls.values():
             cancelled.cancel()
@@ -418,7 +418,7 @@ def test_a_call_ends_when_its_caller_cancels_it(server: Server, stopped: Any, na
 def test_a_method_answers_after_calls_that_nobody_waits_for_any_more(
     server: Server, stopped: Any, name: str
 ) -> None:
-    call = server.begin(name, timeout=20)
+    call = server.begin(name, timeout=60)
     if CONTRACT[name].server_streaming:
         with contextlib.suppress(grpc.RpcError):
             list(call)

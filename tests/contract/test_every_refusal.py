@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import re
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -27,6 +30,7 @@ from digits.v1 import (
 )
 from google.protobuf.empty_pb2 import Empty
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from sqlalchemy.exc import OperationalError
 
 from server import errors
 from server.admission import Admission
@@ -96,12 +100,12 @@ def busy(own: Any, channel_to: Any) -> Iterator[Any]:
         training_pb2.StartTrainingResponse.FromString,
     )
     wait_for_data(channel)
-    runs = [start(LONG, timeout=20).training.training_id for _ in range(9)]
+    runs = [start(LONG, timeout=60).training.training_id for _ in range(9)]
     own.runs = runs
     yield own
     for run in runs:
         request = training_pb2.CancelTrainingRequest(training_id=run)
-        channel.unary_unary(f"{TRAINING}/CancelTraining").future(request.SerializeToString()).exception(20)
+        channel.unary_unary(f"{TRAINING}/CancelTraining").future(request.SerializeToString()).exception(60)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +138,7 @@ def wait_for_data(channel: grpc.Channel) -> None:
         f"{TRAINING}/ListRecipes", response_deserializer=training_pb2.ListRecipesResponse.FromString
     )
     deadline = time.monotonic() + PATIENCE_S
-    while not ask(b"", timeout=20).HasField("data_source"):
+    while not ask(b"", timeout=60).HasField("data_source"):
         assert time.monotonic() < deadline, "the digits are not prepared"
         time.sleep(0.05)
 
@@ -157,12 +161,26 @@ def thrown(error: Exception) -> Callable[[Wire], Any]:
         try:
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
                 with pytest.raises(grpc.RpcError) as raised:
-                    await channel.unary_unary(PREDICT)(b"", timeout=20)
+                    await channel.unary_unary(PREDICT)(b"", timeout=60)
         finally:
             await server.stop(None)
         return wire.told_by(raised.value)
 
     return lambda wire: asyncio.run(call(wire))
+
+
+def by_disk(code: int) -> Callable[[Wire], Any]:
+    """What a caller is told when the system answers a write with this error."""
+    return thrown(OSError(code, os.strerror(code)))
+
+
+def by_sqlite(code: int) -> Callable[[Wire], Any]:
+    """The same of the database, in the wrapping that it comes in."""
+    fault = sqlite3.OperationalError("in SQLite's words")
+    fault.sqlite_errorcode = code
+    wrapped = OperationalError("INSERT", {}, fault)
+    wrapped.__cause__ = fault
+    return thrown(wrapped)
 
 
 def asked(server: str, method: str, request: Any, **metadata: str) -> Callable[[Wire], Any]:
@@ -175,7 +193,7 @@ def overloaded(wire: Wire) -> Any:
     predict = wire.own.unary_unary(PREDICT)
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        calls = [predict.future(READABLE.SerializeToString(), timeout=30) for _ in range(900)]
+        calls = [predict.future(READABLE.SerializeToString(), timeout=60) for _ in range(900)]
         refusals = [call for call in calls if call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED]
         if refusals:
             return wire.told_by(refusals[0])
@@ -200,9 +218,9 @@ def shutting_down(wire: Wire) -> Any:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    assert is_watching.wait(20)
+    assert is_watching.wait(60)
     server.stop()
-    watcher.join(20)
+    watcher.join(60)
     return wire.told_by(failures[0])
 
 
@@ -217,13 +235,13 @@ def finished(wire: Wire) -> Any:
     runs = wire._request.getfixturevalue("busy").runs
     request = training_pb2.CancelTrainingRequest(training_id=runs[-2])
     channel = wire.busy
-    channel.unary_unary(f"{TRAINING}/CancelTraining")(request.SerializeToString(), timeout=20)
+    channel.unary_unary(f"{TRAINING}/CancelTraining")(request.SerializeToString(), timeout=60)
     told = wire.told(channel, f"{TRAINING}/CancelTraining", request)
     start = channel.unary_unary(
         f"{TRAINING}/StartTraining", response_deserializer=training_pb2.StartTrainingResponse.FromString
     )
     # The place in the queue is filled again, for the others.
-    runs[-2] = start(LONG.SerializeToString(), timeout=20).training.training_id
+    runs[-2] = start(LONG.SerializeToString(), timeout=60).training.training_id
     return told
 
 
@@ -284,9 +302,12 @@ PROVOKED: dict[str, Callable[[Wire], Any]] = {
     ),
     "MODEL_CORRUPT": asked("own", f"{MODEL}/DeployModel", model_pb2.DeployModelRequest(model_version=2)),
     "MODEL_IN_USE": asked("own", f"{MODEL}/DeleteModel", model_pb2.DeleteModelRequest(model_version=1)),
+    "DISK_READ_ONLY": by_disk(errno.EROFS),
+    "DATABASE_DAMAGED": by_sqlite(sqlite3.SQLITE_CORRUPT),
     "READ_ONLY": asked("empty_replica", f"{TRAINING}/StartTraining", LONG),
     "TRAINING_QUEUE_FULL": asked("busy", f"{TRAINING}/StartTraining", LONG),
     "OVERLOADED": overloaded,
+    "DISK_FULL": by_sqlite(sqlite3.SQLITE_FULL),
     "SAMPLES_FULL": thrown(errors.SamplesFull(1, 100_000)),
     "DATA_PREPARING": asked("preparing", f"{TRAINING}/StartTraining", LONG),
     "MODEL_NOT_READY": asked(
@@ -298,6 +319,8 @@ PROVOKED: dict[str, Callable[[Wire], Any]] = {
             raw_input_contents=[DIGIT.pixels],
         ),
     ),
+    "DATABASE_BUSY": by_sqlite(sqlite3.SQLITE_BUSY),
+    "DISK_FAILING": by_disk(errno.EIO),
     "SHUTTING_DOWN": shutting_down,
     "DEADLINE_EXCEEDED": thrown(errors.DeadlineExceeded()),
     "UNSUPPORTED": asked(
@@ -349,7 +372,7 @@ def test_no_reason_is_provoked_that_is_not_in_the_table() -> None:
 
 def test_a_message_that_grpc_does_not_even_receive_ends_with_its_own_words(live_server: Any) -> None:
     with live_server.channel() as channel, pytest.raises(grpc.RpcError) as raised:
-        channel.unary_unary(PREDICT)(bytes(128 * 2**20 + 1), timeout=30)
+        channel.unary_unary(PREDICT)(bytes(128 * 2**20 + 1), timeout=60)
     assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 

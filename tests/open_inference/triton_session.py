@@ -23,7 +23,7 @@ import tritonclient.grpc.aio as triton_aio
 from tritonclient.utils import InferenceServerException
 
 MODEL = "digits"
-WAIT_S = 30.0
+WAIT_S = 90.0
 
 
 def bar(rows: int = 1) -> np.ndarray[Any, Any]:

@@ -40,10 +40,10 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
 def run_models(client: Client, options: argparse.Namespace, output: Output) -> int:
     """A line for each version; the deployed one is marked."""
     page = client.list_models(options.limit, timeout_s=options.timeout)
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (
             model.model_version,
-            "deployed" if model.is_deployed else "",
+            _state(model),
             model.provenance.recipe,
             _accuracy(model),
             model.parameters,
@@ -51,6 +51,7 @@ def run_models(client: Client, options: argparse.Namespace, output: Output) -> i
         )
         for model in page.models
     ]
+    rows += [(lost.model_version, "damaged", "–", "–", "–", "–") for lost in page.unreadable_models]
     titles = ("VERSION", "", "PRESET", "TEST ACCURACY", "PARAMETERS", "MADE (UTC)")
     output.result(page, table(titles, rows) if rows else "No versions yet.")
     return Exit.DONE
@@ -77,6 +78,12 @@ def run_export(client: Client, options: argparse.Namespace, output: Output) -> i
     }
     output.result(value, f"{path}: version {export.model_version}, {len(export.data):,} bytes")
     return Exit.DONE
+
+
+def _state(model: Model) -> str:
+    """Whether it answers, and whether its files are as they were saved."""
+    words = ("deployed" if model.is_deployed else "", "damaged" if model.damage else "")
+    return ", ".join(filter(None, words))
 
 
 def _accuracy(model: Model) -> str:

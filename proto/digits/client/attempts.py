@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 import uuid
 
@@ -14,12 +15,16 @@ from digits.client.failures import failure
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
+TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 class Caller:
     """What both clients are: an address, who calls there, and how patiently."""
 
     def __init__(self, address: str, token: str, deadlines: Deadlines | None, retries: int) -> None:
+        if token and not TOKEN.fullmatch(token):
+            # gRPC would fail at each call, without a word why. Nor does this say what came: that is a secret.
+            raise ValueError("expected a token of one line without spaces, of letters, digits and ._~+/=-")
         self.address = address
         self._token = token
         self._deadlines = deadlines or Deadlines()

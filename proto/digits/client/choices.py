@@ -153,6 +153,7 @@ class DeploymentAction(ContractEnum):
     DEPLOYED = 1
     ROLLED_BACK = 2
     DELETED = 3
+    UNDEPLOYED = 4
 
 
 class ExportFormat(ContractEnum):

@@ -25,5 +25,5 @@ class Environment:
         DIGITS_TLS_CLIENT_CERT and DIGITS_TLS_CLIENT_KEY name. Raises OSError for a file that cannot be read.
         """
         path = variables.get("DIGITS_TOKEN_FILE")
-        token = Path(path).read_text().strip() if path else variables.get("DIGITS_TOKEN", "")
+        token = Path(path).read_text(errors="replace").strip() if path else variables.get("DIGITS_TOKEN", "")
         return cls(variables.get("DIGITS_SERVER") or DEFAULT_ADDRESS, token, Tls.from_environment(variables))

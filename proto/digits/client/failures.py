@@ -10,6 +10,9 @@ from digits.client.errors import ClientError, Refused, ServerFault, ServerUnavai
 from digits.v1 import prediction_pb2
 
 FAULTS = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS)
+# Nobody here cancels a call and then asks how it went: it was the library in a server that goes down, or that
+# has far too many waiting, for calls that it has not looked at.
+GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 _NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
@@ -33,7 +36,7 @@ def failure(error: grpc.RpcError, address: str, request_id: str) -> ClientError:
     code: grpc.StatusCode = error.code()
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:
         return ServerUnavailable(address, is_slow=True, reason=reason, request_id=request_id)
-    if code == grpc.StatusCode.UNAVAILABLE and reason in ("", "SHUTTING_DOWN"):
+    if code in GONE and reason in ("", "SHUTTING_DOWN"):
         return ServerUnavailable(address, reason=reason, retry_after_s=retry_after_s, request_id=request_id)
     if code == grpc.StatusCode.UNIMPLEMENTED:
         text = "The server does not know this call: it is older than this client."

@@ -38,6 +38,8 @@ class _DeploymentActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Depl
     """It became the one that answers again: it was the one before."""
     DEPLOYMENT_ACTION_DELETED: _DeploymentAction.ValueType  # 3
     """It was deleted."""
+    DEPLOYMENT_ACTION_UNDEPLOYED: _DeploymentAction.ValueType  # 4
+    """It stopped answering, and no other took its place: RepositoryModelUnload asks for that."""
 
 class DeploymentAction(_DeploymentAction, metaclass=_DeploymentActionEnumTypeWrapper):
     """What happened to a version."""
@@ -50,6 +52,8 @@ DEPLOYMENT_ACTION_ROLLED_BACK: DeploymentAction.ValueType  # 2
 """It became the one that answers again: it was the one before."""
 DEPLOYMENT_ACTION_DELETED: DeploymentAction.ValueType  # 3
 """It was deleted."""
+DEPLOYMENT_ACTION_UNDEPLOYED: DeploymentAction.ValueType  # 4
+"""It stopped answering, and no other took its place: RepositoryModelUnload asks for that."""
 Global___DeploymentAction: _TypeAlias = DeploymentAction  # noqa: Y015
 
 class _ExportFormat:
@@ -187,6 +191,32 @@ class Provenance(_message.Message):
 Global___Provenance: _TypeAlias = Provenance  # noqa: Y015
 
 @_typing.final
+class Damage(_message.Message):
+    """What is wrong with the files of a version: they are not what was saved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    CAN_ANSWER_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """What it is and in which file, a sentence for a person."""
+    can_answer: _builtins.bool
+    """Whether the version can be deployed all the same, because what answers is whole."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        can_answer: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["can_answer", b"can_answer", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Damage: _TypeAlias = Damage  # noqa: Y015
+
+@_typing.final
 class Model(_message.Message):
     """An immutable model version."""
 
@@ -203,6 +233,7 @@ class Model(_message.Message):
     EVALUATION_FIELD_NUMBER: _builtins.int
     UNCERTAIN_BELOW_FIELD_NUMBER: _builtins.int
     GATE_FIELD_NUMBER: _builtins.int
+    DAMAGE_FIELD_NUMBER: _builtins.int
     model_version: _builtins.int
     """Its number, from 1."""
     is_deployed: _builtins.bool
@@ -235,6 +266,10 @@ class Model(_message.Message):
     def gate(self) -> _gate_pb2.GateReport:
         """How it did at the gate. Not set for a version that came with the software."""
 
+    @_builtins.property
+    def damage(self) -> Global___Damage:
+        """What is wrong with its files. Not set while they are as they were saved."""
+
     def __init__(
         self,
         *,
@@ -249,14 +284,43 @@ class Model(_message.Message):
         evaluation: _evaluation_pb2.Evaluation | None = ...,
         uncertain_below: _builtins.float = ...,
         gate: _gate_pb2.GateReport | None = ...,
+        damage: Global___Damage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "evaluation", b"evaluation", "gate", b"gate", "provenance", b"provenance"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "damage", b"damage", "evaluation", b"evaluation", "gate", b"gate", "provenance", b"provenance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_bytes", b"artifact_bytes", "artifact_sha256", b"artifact_sha256", "create_time", b"create_time", "evaluation", b"evaluation", "gate", b"gate", "is_deployed", b"is_deployed", "is_shipped", b"is_shipped", "model_version", b"model_version", "parameters", b"parameters", "provenance", b"provenance", "uncertain_below", b"uncertain_below"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_bytes", b"artifact_bytes", "artifact_sha256", b"artifact_sha256", "create_time", b"create_time", "damage", b"damage", "evaluation", b"evaluation", "gate", b"gate", "is_deployed", b"is_deployed", "is_shipped", b"is_shipped", "model_version", b"model_version", "parameters", b"parameters", "provenance", b"provenance", "uncertain_below", b"uncertain_below"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class UnreadableModel(_message.Message):
+    """A version of which only the number is known, because its description is damaged."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    DAMAGE_FIELD_NUMBER: _builtins.int
+    model_version: _builtins.int
+    """Its number."""
+    @_builtins.property
+    def damage(self) -> Global___Damage:
+        """What is wrong with it."""
+
+    def __init__(
+        self,
+        *,
+        model_version: _builtins.int = ...,
+        damage: Global___Damage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["damage", b"damage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["damage", b"damage", "model_version", b"model_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnreadableModel: _TypeAlias = UnreadableModel  # noqa: Y015
 
 @_typing.final
 class ListModelsRequest(_message.Message):
@@ -293,6 +357,7 @@ class ListModelsResponse(_message.Message):
     MODELS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     TOTAL_SIZE_FIELD_NUMBER: _builtins.int
+    UNREADABLE_MODELS_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """For the next page. Empty after the last."""
     total_size: _builtins.int
@@ -301,16 +366,23 @@ class ListModelsResponse(_message.Message):
     def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___Model]:
         """The versions."""
 
+    @_builtins.property
+    def unreadable_models(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnreadableModel]:
+        """The versions whose descriptions are damaged, newest first, all of them on every page. They are not in models, nor in
+        total_size.
+        """
+
     def __init__(
         self,
         *,
         models: _abc.Iterable[Global___Model] | None = ...,
         next_page_token: _builtins.str = ...,
         total_size: _builtins.int = ...,
+        unreadable_models: _abc.Iterable[Global___UnreadableModel] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "next_page_token", b"next_page_token", "total_size", b"total_size", "unreadable_models", b"unreadable_models"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -420,7 +492,7 @@ Global___DeployModelResponse: _TypeAlias = DeployModelResponse  # noqa: Y015
 
 @_typing.final
 class Deployment(_message.Message):
-    """An entry of the list of what was deployed, rolled back and deleted."""
+    """An entry of the list of what was deployed, rolled back, undeployed and deleted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -439,7 +511,7 @@ class Deployment(_message.Message):
     cause: _builtins.str
     """Why, for a person."""
     previous_version: _builtins.int
-    """The version that answered before. 0 when none did, and for a deletion."""
+    """The version that answered before. 0 when none did, for a deletion, and for an undeployment."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When."""

@@ -79,7 +79,8 @@ class ModelServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """One version. Errors: NOT_FOUND; FAILED_PRECONDITION when the deployed one is asked for and there is none.
+        """One version. Errors: NOT_FOUND; FAILED_PRECONDITION when the deployed one is asked for and there is none, or when its
+        description is damaged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,7 +96,7 @@ class ModelServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListDeployments(self, request, context):
-        """What was deployed, rolled back and deleted, newest first. To roll back is to deploy the version before.
+        """What was deployed, rolled back, undeployed and deleted, newest first. To roll back is to deploy the version before.
         Errors: INVALID_ARGUMENT for a bad page_size or page_token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

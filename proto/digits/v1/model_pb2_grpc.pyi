@@ -36,14 +36,16 @@ class ModelServiceStub:
     ListModels: _grpc.UnaryUnaryMultiCallable[_model_pb2.ListModelsRequest, _model_pb2.ListModelsResponse]
     """All versions, newest first. Errors: INVALID_ARGUMENT for a bad page_size or page_token."""
     GetModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.GetModelRequest, _model_pb2.GetModelResponse]
-    """One version. Errors: NOT_FOUND; FAILED_PRECONDITION when the deployed one is asked for and there is none."""
+    """One version. Errors: NOT_FOUND; FAILED_PRECONDITION when the deployed one is asked for and there is none, or when its
+    description is damaged.
+    """
     DeployModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.DeployModelRequest, _model_pb2.DeployModelResponse]
     """Makes a version the one that answers. It is loaded and tried beside the old one, which answers until the switch.
 
     Errors: NOT_FOUND; FAILED_PRECONDITION when its files are damaged: the old version stays deployed then.
     """
     ListDeployments: _grpc.UnaryUnaryMultiCallable[_model_pb2.ListDeploymentsRequest, _model_pb2.ListDeploymentsResponse]
-    """What was deployed, rolled back and deleted, newest first. To roll back is to deploy the version before.
+    """What was deployed, rolled back, undeployed and deleted, newest first. To roll back is to deploy the version before.
     Errors: INVALID_ARGUMENT for a bad page_size or page_token.
     """
     DeleteModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.DeleteModelRequest, _model_pb2.DeleteModelResponse]
@@ -65,14 +67,16 @@ class ModelServiceAsyncStub(ModelServiceStub):
     ListModels: _aio.UnaryUnaryMultiCallable[_model_pb2.ListModelsRequest, _model_pb2.ListModelsResponse]  # type: ignore[assignment]
     """All versions, newest first. Errors: INVALID_ARGUMENT for a bad page_size or page_token."""
     GetModel: _aio.UnaryUnaryMultiCallable[_model_pb2.GetModelRequest, _model_pb2.GetModelResponse]  # type: ignore[assignment]
-    """One version. Errors: NOT_FOUND; FAILED_PRECONDITION when the deployed one is asked for and there is none."""
+    """One version. Errors: NOT_FOUND; FAILED_PRECONDITION when the deployed one is asked for and there is none, or when its
+    description is damaged.
+    """
     DeployModel: _aio.UnaryUnaryMultiCallable[_model_pb2.DeployModelRequest, _model_pb2.DeployModelResponse]  # type: ignore[assignment]
     """Makes a version the one that answers. It is loaded and tried beside the old one, which answers until the switch.
 
     Errors: NOT_FOUND; FAILED_PRECONDITION when its files are damaged: the old version stays deployed then.
     """
     ListDeployments: _aio.UnaryUnaryMultiCallable[_model_pb2.ListDeploymentsRequest, _model_pb2.ListDeploymentsResponse]  # type: ignore[assignment]
-    """What was deployed, rolled back and deleted, newest first. To roll back is to deploy the version before.
+    """What was deployed, rolled back, undeployed and deleted, newest first. To roll back is to deploy the version before.
     Errors: INVALID_ARGUMENT for a bad page_size or page_token.
     """
     DeleteModel: _aio.UnaryUnaryMultiCallable[_model_pb2.DeleteModelRequest, _model_pb2.DeleteModelResponse]  # type: ignore[assignment]
@@ -103,7 +107,9 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_pb2.GetModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.GetModelResponse, _abc.Awaitable[_model_pb2.GetModelResponse]]:
-        """One version. Errors: NOT_FOUND; FAILED_PRECONDITION when the deployed one is asked for and there is none."""
+        """One version. Errors: NOT_FOUND; FAILED_PRECONDITION when the deployed one is asked for and there is none, or when its
+        description is damaged.
+        """
 
     @_abc_1.abstractmethod
     def DeployModel(
@@ -122,7 +128,7 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_pb2.ListDeploymentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.ListDeploymentsResponse, _abc.Awaitable[_model_pb2.ListDeploymentsResponse]]:
-        """What was deployed, rolled back and deleted, newest first. To roll back is to deploy the version before.
+        """What was deployed, rolled back, undeployed and deleted, newest first. To roll back is to deploy the version before.
         Errors: INVALID_ARGUMENT for a bad page_size or page_token.
         """
 

@@ -44,7 +44,7 @@ def deploy_model(
 def list_deployments(
     page_size: int = 20, page_token: str = "", timeout_s: float | None = None
 ) -> Unary[records.Deployments]:
-    """What was deployed, rolled back and deleted, newest first, and the version to roll back to."""
+    """What was deployed, undeployed and deleted, newest first, and the version to roll back to."""
     request = pb.ListDeploymentsRequest(page_size=page_size, page_token=page_token)
     return read(LIST_DEPLOYMENTS, request, messages.deployments, timeout_s)
 

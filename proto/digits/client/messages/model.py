@@ -46,12 +46,24 @@ def model(message: model_pb2.Model) -> records.Model:
         evaluation=evaluation(message.evaluation) if message.HasField("evaluation") else None,
         uncertain_below=message.uncertain_below,
         gate=gate_of(message),
+        damage=damage(message.damage) if message.HasField("damage") else None,
     )
+
+
+def damage(message: model_pb2.Damage) -> records.Damage:
+    return records.Damage(message.reason, message.can_answer)
+
+
+def unreadable_model(message: model_pb2.UnreadableModel) -> records.UnreadableModel:
+    return records.UnreadableModel(message.model_version, damage(message.damage))
 
 
 def models(message: model_pb2.ListModelsResponse) -> records.Models:
     return records.Models(
-        tuple(model(each) for each in message.models), message.next_page_token, message.total_size
+        tuple(model(each) for each in message.models),
+        message.next_page_token,
+        message.total_size,
+        tuple(unreadable_model(each) for each in message.unreadable_models),
     )
 
 

@@ -19,7 +19,16 @@ from digits.client.records.evaluation import (
     TestDigits,
 )
 from digits.client.records.gate import GateComparison, GateReport
-from digits.client.records.model import Deployment, Deployments, ExportedModel, Model, Models, Provenance
+from digits.client.records.model import (
+    Damage,
+    Deployment,
+    Deployments,
+    ExportedModel,
+    Model,
+    Models,
+    Provenance,
+    UnreadableModel,
+)
 from digits.client.records.prediction import (
     Answer,
     BatchAnswer,
@@ -58,6 +67,7 @@ __all__ = [
     "ClassMetrics",
     "ComparedDigit",
     "Comparison",
+    "Damage",
     "DataSource",
     "DatasetInfo",
     "Datasets",
@@ -97,4 +107,5 @@ __all__ = [
     "TrainingOptions",
     "TrainingProgress",
     "Trainings",
+    "UnreadableModel",
 ]

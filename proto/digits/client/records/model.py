@@ -37,11 +37,19 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class Damage:
+    """Why the files of a version are not what was saved; whether it can be deployed all the same."""
+
+    reason: str
+    can_answer: bool
+
+
+@dataclass(frozen=True)
 class Model:
     """An immutable model version. `evaluation` is on the test set of its own training.
 
     A prediction with less confidence than `uncertain_below` is called uncertain; 0 calls none so.
-    `gate` is None for a version that came with the software.
+    `gate` is None for a version that came with the software, `damage` while its files are as they were saved.
     """
 
     model_version: int
@@ -55,15 +63,25 @@ class Model:
     evaluation: Evaluation | None
     uncertain_below: float = 0.0
     gate: GateReport | None = None
+    damage: Damage | None = None
+
+
+@dataclass(frozen=True)
+class UnreadableModel:
+    """A version of which only the number is known, because its description is damaged."""
+
+    model_version: int
+    damage: Damage
 
 
 @dataclass(frozen=True)
 class Models:
-    """A page of versions, newest first."""
+    """A page of versions, newest first. `unreadable_models` are not among them, and on every page all."""
 
     models: tuple[Model, ...]
     next_page_token: str
     total_size: int
+    unreadable_models: tuple[UnreadableModel, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,7 +98,7 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Deployments:
-    """A page of what was deployed, rolled back and deleted, newest first.
+    """A page of what was deployed, rolled back, undeployed and deleted, newest first.
 
     `rollback_version` is the one to go back to; 0 when there is none.
     """
