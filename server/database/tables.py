@@ -1,25 +1,18 @@
-"""The one database: runs, evaluations, deployments, samples. SQLite in WAL mode unless a URL says otherwise.
+"""The tables. Times are stored as UTC and come back aware of it.
 
-Model versions are folders, not rows (see `server.models`): where the two disagree after a crash, the
-folder is right. Times are stored as UTC and come back aware of it.
+What changes here needs a migration: `scripts/new_migration.py` writes it (CONTRIBUTING tells how).
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 from sqlalchemy import (
     JSON,
     Boolean,
     Column,
-    Connection,
     DateTime,
     Dialect,
-    Engine,
     Float,
     Index,
     Integer,
@@ -29,15 +22,12 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
-    create_engine,
-    event,
     false,
-    inspect,
+    text,
 )
-from sqlalchemy.schema import CreateColumn
 
-# How long a writer waits for another one before it gives up.
-BUSY_TIMEOUT_MS = 10_000
+# As SQL: Alembic does not know '' for "".
+EMPTY = text("''")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -75,10 +65,10 @@ trainings = Table(
     Column("data_source", JSON(none_as_null=True)),
     Column("stopped_early", Boolean, nullable=False, server_default=false()),
     Column("resumes", Integer, nullable=False, server_default="0"),
-    Column("device", Text, nullable=False, server_default=""),
+    Column("device", Text, nullable=False, server_default=EMPTY),
     Column("libraries", JSON(none_as_null=True)),
     # The id of the call that asked for it: its log lines carry it.
-    Column("call_id", String(128), nullable=False, server_default=""),
+    Column("call_id", String(128), nullable=False, server_default=EMPTY),
     Column("base_version", Integer),
     Column("samples", Integer, nullable=False, server_default="0"),
     Column("gate", JSON(none_as_null=True)),
@@ -139,7 +129,6 @@ mislabelled = Table(
     Column("created", UtcDateTime, nullable=False),
 )
 
-
 samples = Table(
     "samples",
     metadata,
@@ -167,62 +156,3 @@ samples = Table(
     # Last: SQLite reads a row from its beginning, and this is its longest part.
     Column("drawing", LargeBinary, nullable=False),
 )
-
-
-def open_database(url: str) -> Engine:
-    """Open the database at an SQLAlchemy URL such as `sqlite:///data/digits.db`, with every table there.
-
-    The folder of an SQLite file is created. The engine may be used from any thread; `dispose()` ends it.
-    """
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
-        if engine.url.database not in (None, "", ":memory:"):
-            Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
-        event.listen(engine, "connect", _prepare_sqlite)
-    metadata.create_all(engine)
-    _add_new_columns(engine)
-    return engine
-
-
-@contextmanager
-def begin_durably(engine: Engine) -> Iterator[Connection]:
-    """A transaction that outlasts a power cut once it is committed; others only outlast a crash.
-
-    It waits for the disk: for what a person was told is kept, not for what a run writes many times.
-    """
-    with engine.connect() as connection:
-        is_sqlite = engine.dialect.name == "sqlite"
-        try:
-            if is_sqlite:
-                # Before the transaction, within which SQLite would pass over it.
-                connection.exec_driver_sql("PRAGMA synchronous=FULL")
-                connection.commit()
-            with connection.begin():
-                yield connection
-        finally:
-            if is_sqlite:
-                connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
-
-
-def _add_new_columns(engine: Engine) -> None:
-    """Bring the tables of an earlier version up to date: what is new in them is optional or has a default."""
-    known = inspect(engine)
-    with engine.begin() as connection:
-        for table in metadata.sorted_tables:
-            present = {column["name"] for column in known.get_columns(table.name)}
-            for column in table.columns:
-                if column.name not in present:
-                    definition = CreateColumn(column).compile(dialect=engine.dialect)
-                    connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {definition}")
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    """Readers beside one writer (WAL), and a writer waits for another instead of failing."""
-    cursor = connection.cursor()
-    # First, or changing the journal mode itself fails while another process has the file open.
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-    cursor.execute("PRAGMA journal_mode=WAL")
-    # In WAL mode a power cut may lose the last moments with NORMAL, never the database's consistency.
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()

@@ -1,0 +1,82 @@
+"""Putting a backup in the place of what is there: unpacked and checked beside it first, then all at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from server.backup.archive import BadArchive, Manifest, Report, read_archive
+from server.backup.backup import count
+from server.backup.contents import DATABASE
+from server.backup.swap import ASIDE, NEW, RESTORE, entries, finish, swap
+from server.claim import own
+from server.config import CannotStart
+from server.database.copies import STAMP
+from server.database.integrity import check
+from server.database.revision import refuse_newer
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A data folder that was restored."""
+
+    manifest: Manifest
+    samples: int
+    runs: int
+    aside: Path | None
+    """Where what was there before is kept; None when there was nothing."""
+
+
+def restore_backup(data: Path, archive: IO[bytes], is_replacing: bool, report: Report) -> Restored:
+    """Let what a backup holds become the data folder, all of it or nothing.
+
+    What is there is kept in a folder within, if `is_replacing`. `report` is told the bytes of each piece.
+    Raises CannotStart for a folder that a server uses, or that is not empty and not to be replaced, and for
+    a backup of a newer release; BadArchive for one that is not whole; OSError.
+    """
+    with own(data, who="a restore"):
+        finish(data)
+        is_empty = not entries(data)
+        if not is_empty and not is_replacing:
+            raise CannotStart(
+                f"DIGITS_DATA: {data} is not empty; --replace puts what is there aside, in a folder within it"
+            )
+        new = data / RESTORE / NEW
+        try:
+            new.mkdir(parents=True)
+            manifest = read_archive(archive, new, shutil.disk_usage(data).free, report)
+            _check_database(new / DATABASE, manifest)
+            samples, runs = count(new / DATABASE)
+            _hand_over(data)
+        except BaseException:
+            shutil.rmtree(data / RESTORE, ignore_errors=True)
+            raise
+        aside = f"{ASIDE}{datetime.now(UTC).strftime(STAMP)}"
+        swap(data, aside)
+        return Restored(manifest, samples, runs, None if is_empty else data / aside)
+
+
+def _check_database(database: Path, manifest: Manifest) -> None:
+    if not database.exists():
+        raise BadArchive(f"it holds no {DATABASE}")
+    refuse_newer(manifest.revision, f"the backup of {manifest.made}")
+    try:
+        faults = check(database)
+    except sqlite3.DatabaseError as error:
+        faults = str(error)
+    if faults:
+        raise BadArchive(f"its {DATABASE} is damaged ({faults})")
+
+
+def _hand_over(data: Path) -> None:
+    """What root restores belongs to whom the data folder belongs to: the server need not be root."""
+    if os.geteuid() != 0:
+        return
+    owner = data.stat()
+    for path in (data / RESTORE).rglob("*"):
+        os.chown(path, owner.st_uid, owner.st_gid)

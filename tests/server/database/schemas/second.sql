@@ -1,0 +1,50 @@
+-- The tables once runs could survive and end early.
+CREATE TABLE trainings (
+    id VARCHAR(64) NOT NULL,
+    request_id VARCHAR(128),
+    recipe VARCHAR(64) NOT NULL,
+    options JSON NOT NULL,
+    state VARCHAR(16) NOT NULL,
+    deploy_when_done BOOLEAN NOT NULL,
+    created DATETIME NOT NULL,
+    started DATETIME,
+    ended DATETIME,
+    progress JSON,
+    history JSON NOT NULL,
+    model_version INTEGER,
+    failure_reason TEXT NOT NULL,
+    data_source JSON,
+    stopped_early BOOLEAN DEFAULT 0 NOT NULL,
+    resumes INTEGER DEFAULT '0' NOT NULL,
+    device TEXT DEFAULT '' NOT NULL,
+    libraries JSON,
+    PRIMARY KEY (id),
+    UNIQUE (request_id)
+);
+CREATE INDEX ix_trainings_state ON trainings (state);
+CREATE INDEX ix_trainings_created ON trainings (created);
+CREATE TABLE evaluations (
+    number INTEGER NOT NULL,
+    id VARCHAR(64) NOT NULL,
+    model_version INTEGER NOT NULL,
+    artifact_sha256 VARCHAR(64) NOT NULL,
+    dataset VARCHAR(32) NOT NULL,
+    state VARCHAR(16) NOT NULL,
+    from_training BOOLEAN NOT NULL,
+    created DATETIME NOT NULL,
+    ended DATETIME,
+    metrics JSON,
+    probabilities BLOB,
+    failure_reason TEXT NOT NULL,
+    PRIMARY KEY (number),
+    UNIQUE (id)
+);
+CREATE INDEX evaluations_by_version ON evaluations (model_version, dataset);
+CREATE INDEX ix_evaluations_state ON evaluations (state);
+CREATE TABLE deployments (
+    number INTEGER NOT NULL,
+    model_version INTEGER NOT NULL,
+    cause TEXT NOT NULL,
+    created DATETIME NOT NULL,
+    PRIMARY KEY (number)
+);
