@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from server.config import Config
-from server.database import open_database
+from server.database import open_database, refuse_damaged
 from server.datasets import DataPreparation
 from server.errors import EvaluationNotFound, NothingDeployed
 from server.evaluation import Evaluation, Evaluations, Review
@@ -21,6 +21,7 @@ from server.training import Trainings
 from server.versions import Versions
 
 SHIPPED = Path(__file__).parent / "shipped"
+DATABASE = "digits.db"
 
 
 class Application:
@@ -30,8 +31,10 @@ class Application:
         """Open the data directory, bring folders and database into agreement, load the deployed version."""
         # First, because it works in a process of its own while the rest opens.
         self.data = DataPreparation(config.data / "datasets", mnist=config.mnist, url=config.mnist_url)
-        self._database = open_database(f"sqlite:///{config.data / 'digits.db'}")
         self.store = ModelStore(config.data / "models")
+        # Of a folder with versions an empty database is none that was just begun.
+        refuse_damaged(config.data / DATABASE, may_be_empty=not self.store.numbers())
+        self._database = open_database(f"sqlite:///{config.data / DATABASE}")
         self.engines = Engines(self.store)
         self.predictor = Predictor(self.engines)
         self.numbers = NumberReader(self.predictor)
@@ -39,7 +42,9 @@ class Application:
         self.explainer = Explainer(self.predictor, neighbours)
         self.evaluations = Evaluations(self._database, self.store, self.data)
         self.review = Review(self.evaluations, self.data)
-        self.samples = Samples(self._database, self.store, self.data, config.data / "samples")
+        self.samples = Samples(
+            self._database, self.store, self.data, config.data / "samples", config.samples_mib
+        )
         gate = Gate(self.store, self.data, self.samples)
         self.versions = Versions(
             self._database, self.store, self.engines, self.evaluations, gate, shipped=SHIPPED

@@ -12,7 +12,11 @@ from server.credentials import BadFile, Tls, Tokens, read_tls, read_tokens
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 
 
-class InvalidSetting(Exception):
+class CannotStart(Exception):
+    """The server does not start; the message is for whoever starts it: what is wrong, and what to do."""
+
+
+class InvalidSetting(CannotStart):
     """A setting has a value that is not allowed. The message names the setting and the allowed values."""
 
 
@@ -33,6 +37,8 @@ class Config:
     tokens: Tokens | None
     """Who may call; None: everybody."""
     metrics_port: int | None
+    samples_mib: int
+    """How much the drawings of the samples may take on the disk, in MiB."""
 
     @property
     def is_exposed(self) -> bool:
@@ -66,7 +72,7 @@ def read_config(environment: Mapping[str, str], is_replica: bool = False) -> Con
     return Config(
         host=host,
         port=int(_number(environment, "DIGITS_PORT", 50051, 0, 65535, whole=True)),
-        data=Path(_text(environment, "DIGITS_DATA", "data")).expanduser().absolute(),
+        data=read_data_folder(environment),
         mnist=_existing(mnist) if mnist else None,
         mnist_url=_url(environment.get("DIGITS_MNIST_URL", MNIST_URL)),
         log_level=_choice(environment, "DIGITS_LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
@@ -76,7 +82,13 @@ def read_config(environment: Mapping[str, str], is_replica: bool = False) -> Con
         tls=tls,
         tokens=tokens,
         metrics_port=_metrics_port(environment),
+        samples_mib=int(_number(environment, "DIGITS_SAMPLES_MIB", 4096, 1, 2**30, whole=True)),
     )
+
+
+def read_data_folder(environment: Mapping[str, str]) -> Path:
+    """DIGITS_DATA alone, for programs that need no other setting. Raises InvalidSetting."""
+    return Path(_text(environment, "DIGITS_DATA", "data")).expanduser().absolute()
 
 
 def _text(environment: Mapping[str, str], name: str, default: str) -> str:

@@ -61,24 +61,26 @@ class EngineCounters:
 
 
 class CallCounters:
-    """How calls ended and how long they took, by method and status code. Write from one thread."""
+    """How calls ended and how long they took, by method and status code. May be used from any thread."""
 
     bounds = CALL_SECONDS
 
     def __init__(self) -> None:
         self._started: dict[tuple[str, str], int] = {}
         self._calls: dict[tuple[str, str, str], Histogram] = {}
+        self._lock = threading.Lock()
 
     def begin(self, kind: str, method: str) -> None:
         """Count a call that a handler takes up."""
-        self._started[kind, method] = self._started.get((kind, method), 0) + 1
+        with self._lock:
+            self._started[kind, method] = self._started.get((kind, method), 0) + 1
 
     def note(self, kind: str, method: str, code: str, taken_s: float) -> None:
         """Count one call. `kind`: "unary", "server_stream", …; `method`: its full path."""
         key = (kind, method, code)
         histogram = self._calls.get(key)
         if histogram is None:
-            histogram = self._calls[key] = Histogram(CALL_SECONDS)
+            histogram = self._calls.setdefault(key, Histogram(CALL_SECONDS))
         histogram.observe(taken_s)
 
     def started(self) -> dict[tuple[str, str], int]:

@@ -1,4 +1,4 @@
-"""What guards the server's ports: a certificate, and tokens with roles. Read from files, once, at start.
+"""What guards the server's ports: a certificate, and tokens with roles, from files that may be replaced.
 
 Nothing here keeps a token: what a caller shows is compared by its SHA-256. Nor is a secret part of a message.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import re
 import ssl
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from pathlib import Path
 # 128 bits as hexadecimal digits take 32 characters; what is shorter than half of that was made by hand.
 MIN_TOKEN = 16
 TOKEN = re.compile(rf"[A-Za-z0-9._~+/=-]{{{MIN_TOKEN},512}}")
+# Far beyond any list of tokens or authorities.
+MAX_BYTES = 2**20
 LINE = "`predict <token>` or `train <token>`"
 
 
@@ -34,11 +37,19 @@ class Role(IntEnum):
 
 
 class Tokens:
-    """The tokens that are let in, as digests."""
+    """The tokens that are let in, as digests. May be used from any thread."""
 
-    def __init__(self, roles: Mapping[str, Role]) -> None:
-        """`roles` by token."""
+    def __init__(self, roles: Mapping[str, Role], path: Path | None = None) -> None:
+        """`roles` by token, out of the file at `path`."""
+        self.path = path
         self._roles = tuple((_digest(token), role) for token, role in roles.items())
+
+    def __len__(self) -> int:
+        return len(self._roles)
+
+    def become(self, others: Tokens) -> None:
+        """Let in the other ones, and those only, from one call to the next."""
+        self._roles = others._roles
 
     def role(self, token: str) -> Role | None:
         """The role of a token; None for one that is not known. Takes the same time for every token."""
@@ -88,7 +99,32 @@ def read_tokens(path: Path) -> Tokens:
         roles[token] = Role[name.upper()]
     if not roles:
         raise BadFile(f"expected lines of {LINE}, got none in {str(path)!r}")
-    return Tokens(roles)
+    return Tokens(roles, path)
+
+
+class Watched:
+    """Files that may be replaced while the server runs."""
+
+    def __init__(self, *paths: Path | None) -> None:
+        self._paths = [path for path in paths if path is not None]
+        self._seen = self._look()
+
+    def have_changed(self) -> bool:
+        """Whether they are others than when this was asked last. A file that is gone counts as another."""
+        before, self._seen = self._seen, self._look()
+        return before != self._seen
+
+    def _look(self) -> list[tuple[int, ...]]:
+        return [_identity(path) for path in self._paths]
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    """What tells a file from the one that took its place, also behind a link; empty for none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 def read_tls(certificate: Path, key: Path, client_ca: Path | None) -> Tls:
@@ -98,7 +134,7 @@ def read_tls(certificate: Path, key: Path, client_ca: Path | None) -> Tls:
     try:
         # An encrypted key would ask a terminal for its password otherwise.
         context.load_cert_chain(certificate, key, password=_no_password)
-    except (ssl.SSLError, ValueError):
+    except (OSError, ValueError):  # ssl.SSLError is an OSError, and a file may be gone again by now.
         raise BadFile(
             f"expected a PEM certificate and its own, unencrypted PEM key, got {str(certificate)!r} and "
             f"{str(key)!r}, which do not belong together or are neither"
@@ -108,7 +144,7 @@ def read_tls(certificate: Path, key: Path, client_ca: Path | None) -> Tls:
         client_ca_pem = _read(client_ca)
         try:
             context.load_verify_locations(client_ca)
-        except ssl.SSLError:
+        except OSError:
             raise BadFile(f"expected PEM certificates of authorities, got {str(client_ca)!r}") from None
     return Tls(certificate, key, client_ca, certificate_pem, key_pem, client_ca_pem)
 
@@ -122,15 +158,24 @@ def _digest(token: str) -> bytes:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadFile(f"expected a file that can be read, got {str(path)!r} ({error.strerror})") from None
+    return _read_with_mode(path)[0]
 
 
 def _read_secret(path: Path) -> bytes:
     """The bytes of a file that is nobody else's to read. Raises BadFile."""
-    content = _read(path)
-    if path.stat().st_mode & 0o004:
+    content, mode = _read_with_mode(path)
+    if mode & 0o004:
         raise BadFile(f"expected a file that others cannot read, got {str(path)!r}; chmod o-rwx closes it")
     return content
+
+
+def _read_with_mode(path: Path) -> tuple[bytes, int]:
+    """The bytes of a file, and who may read that very file. Raises BadFile."""
+    try:
+        with path.open("rb") as file:
+            content, mode = file.read(MAX_BYTES + 1), os.fstat(file.fileno()).st_mode
+    except OSError as error:
+        raise BadFile(f"expected a file that can be read, got {str(path)!r} ({error.strerror})") from None
+    if len(content) > MAX_BYTES:
+        raise BadFile(f"expected a file of at most {MAX_BYTES >> 20} MiB, got a larger one: {str(path)!r}")
+    return content, mode

@@ -31,14 +31,19 @@ DigitsError
 │   ├── TrainingWaiting      stopping a run that has not begun
 │   ├── ModelCorrupt         a version's files do not match their checksums
 │   ├── ModelInUse           deleting a version that something still needs
+│   ├── DiskReadOnly         the data folder cannot be written
+│   ├── DatabaseDamaged
 │   └── ReadOnly             asked of a replica, which only reads
 ├── Exhausted                come back later; carries the seconds to wait
 │   ├── TrainingQueueFull
 │   └── Overloaded
 ├── SamplesFull              no room until something is deleted: nothing that passes by itself
+├── DiskFull                 the same of the disk
 ├── Unavailable              come back soon; carries the seconds to wait
 │   ├── DataPreparing
 │   ├── ModelNotReady        NothingDeployed in the Open Inference Protocol's words
+│   ├── DatabaseBusy         another process writes for too long
+│   ├── DiskFailing          the disk does not read or write
 │   └── ShuttingDown
 ├── DeadlineExceeded         the caller no longer waits for the answer
 └── Unsupported              a part of the Open Inference Protocol that is not served
@@ -120,7 +125,9 @@ class TokenMissing(Unauthenticated):
     """The call carries no token, and this server asks for one."""
 
     def __init__(self) -> None:
-        super().__init__("expected a token in the metadata, `authorization: Bearer <token>`, got none")
+        super().__init__(
+            "expected one token in the metadata, `authorization: Bearer …`, got none, or several"
+        )
 
 
 class TokenUnknown(Unauthenticated):
@@ -292,6 +299,26 @@ class ModelInUse(FailedPrecondition):
         super().__init__(f"version {version} {why}", model_version=str(version))
 
 
+class DiskReadOnly(FailedPrecondition):
+    """The data folder cannot be written: its disk, or the folder, became read-only."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the data folder cannot be written, so nothing can be kept; have its disk made writable again. "
+            "Predictions go on"
+        )
+
+
+class DatabaseDamaged(FailedPrecondition):
+    """A part of the database that the request needs is damaged on the disk."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the database is damaged; have the server stopped and its latest backup restored "
+            "(docs/operations.md). Predictions go on"
+        )
+
+
 class ReadOnly(FailedPrecondition):
     """The server is a replica: it answers predictions and tells of versions, and changes nothing."""
 
@@ -329,13 +356,34 @@ class Overloaded(Exhausted):
 
 
 class SamplesFull(DigitsError):
-    """As many samples are kept as there may be: to retry makes no sense before some were deleted."""
+    """As many samples are kept as there may be, or as much of drawings: some have to be deleted first."""
 
-    def __init__(self, kept: int, limit: int) -> None:
+    def __init__(self, kept: int, limit: int, message: str = "") -> None:
         super().__init__(
-            f"{kept:,} samples are kept, and there may be {limit:,}; delete some with DeleteSample",
+            message
+            or f"{kept:,} samples are kept, and there may be {limit:,}; delete some with DeleteSample",
             kept=str(kept),
             limit=str(limit),
+        )
+
+    @classmethod
+    def of_bytes(cls, kept: int, limit: int) -> SamplesFull:
+        """The same for what the drawings take on the disk."""
+        return cls(
+            kept,
+            limit,
+            f"the samples' drawings take {kept:,} bytes, and may take {limit:,} (DIGITS_SAMPLES_MIB on the "
+            "server); delete some with DeleteSample",
+        )
+
+
+class DiskFull(DigitsError):
+    """The disk of the data folder is full: nothing is kept, and nothing half kept, until there is room."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the disk of the data folder is full, so nothing more can be kept; have room made there, and try "
+            "again. Predictions go on"
         )
 
 
@@ -352,6 +400,24 @@ class ModelNotReady(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("the model is not ready: no version is deployed", retry_after_s=5.0)
+
+
+class DatabaseBusy(Unavailable):
+    """The database was locked for longer than a write waits: another process holds it, or much is written."""
+
+    def __init__(self) -> None:
+        super().__init__("the database is busy with other writes; try again", retry_after_s=2.0)
+
+
+class DiskFailing(Unavailable):
+    """The disk of the data folder answered with an error. The server's log has its words."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the disk of the data folder does not work as it should; try again, and if that does not help "
+            "have the server's log looked at. Predictions go on",
+            retry_after_s=10.0,
+        )
 
 
 class ShuttingDown(Unavailable):

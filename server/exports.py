@@ -185,8 +185,8 @@ class Exports:
                     stdout=log_file,
                     stderr=log_file,
                     env=child_environment(os.environ, Path(scratch)),
-                    # A group of its own: Ctrl-C in the server's terminal is the server's to deal with.
-                    start_new_session=True,
+                    # A group of its own, but no session: as a training has it.
+                    process_group=0,
                 )
             with self._child as child:
                 try:

@@ -37,6 +37,23 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str, ensure_ascii=False)
 
 
+def _tell_without_values(record: logging.LogRecord) -> bool:
+    """gRPC tells of metadata that is no text as a bug, with a traceback and the value: perhaps a token."""
+    if str(record.msg).startswith("Invalid encoding on"):
+        record.msg, record.args, record.exc_info = "metadata that is no text", (), None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
+
+
+def _tell_of_callers_gone(record: logging.LogRecord) -> bool:
+    """gRPC tells of an answer that it could not send as a bug: its caller went at that very moment."""
+    raised = record.exc_info[0] if record.exc_info else None
+    if raised is not None and raised.__name__ == "ExecuteBatchError":
+        record.msg, record.args, record.exc_info = "answer not sent: its caller has gone", (), None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+    return True
+
+
 def mark_all_lines(request_id: str) -> None:
     """Mark every line of this process with the id of the call that it was started for."""
     global _of_all_lines
@@ -58,3 +75,5 @@ def set_up_logging(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_tell_without_values)
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_tell_of_callers_gone)

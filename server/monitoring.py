@@ -6,6 +6,7 @@ guarded as the other one is: by the same certificate, and by the same tokens.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import ssl
@@ -24,6 +25,8 @@ from server.application import Application
 from server.config import Config, InvalidSetting
 from server.counters import CallCounters, Distribution, Histogram
 from server.credentials import Tls, Tokens
+from server.errors import ModelNotFound
+from server.models import ModelStore
 from server.replica import Replica
 from server.samples import SampleFilter, SampleUse
 from server.training import TrainingState
@@ -32,6 +35,9 @@ log = logging.getLogger(__name__)
 
 # A scraper that says nothing, or takes nothing, is let go.
 PATIENCE_S = 10.0
+# Scrapers come for a moment, one or two at a time. When so many connections are open, the oldest is cut for a
+# new one: whoever keeps them open to no purpose neither fills the memory nor keeps anybody out.
+MAX_CONNECTIONS = 16
 CALL_LABELS = ["grpc_type", "grpc_service", "grpc_method", "grpc_code"]
 
 
@@ -50,6 +56,7 @@ class ServerCollector(Collector):
         """Every number of the server; the process tells its own."""
         yield from self._of_calls()
         yield from self._of_predictions()
+        yield from self._of_disk()
         if isinstance(self._application, Application):
             yield from self._of_trainings(self._application)
             yield from self._of_samples(self._application)
@@ -88,6 +95,18 @@ class ServerCollector(Collector):
         deployed.add_metric([], self._application.deployed or 0)
         yield deployed
 
+    def _of_disk(self) -> Iterable[Metric]:
+        store = self._application.store
+        damaged = sum(_is_damaged(store, number) for number in store.numbers())
+        yield GaugeMetricFamily(
+            "digits_damaged_versions", "Versions whose files are not what was saved.", damaged
+        )
+        # A replica may be there before the folder.
+        if (free := store.free_bytes()) is not None:
+            yield GaugeMetricFamily(
+                "digits_disk_free_bytes", "Room left on the disk of the data folder, in bytes.", free
+            )
+
     def _of_trainings(self, application: Application) -> Iterable[Metric]:
         runs = GaugeMetricFamily("digits_trainings", "Training runs by state.", labels=["state"])
         counts = application.trainings.counts()
@@ -120,6 +139,7 @@ class MetricsServer:
             tokens = config.tokens
             tls = None if config.tls is None else _context(config.tls)
 
+        self._handler = Bound
         try:
             self._server = _Server((config.host, port), Bound)
         except OSError as error:
@@ -131,6 +151,13 @@ class MetricsServer:
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
         self._thread.start()
 
+    def renew(self, tls: Tls) -> None:
+        """Show another certificate from the next connection on."""
+        try:
+            self._handler.tls = _context(tls)
+        except OSError as error:  # Replaced once more at this very moment: that is told soon.
+            log.warning("certificate of the metrics not renewed", extra={"reason": str(error)})
+
     def close(self) -> None:
         """Answer no more."""
         self._server.shutdown()
@@ -141,10 +168,41 @@ class MetricsServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+    def __init__(self, address: tuple[str, int], handler: type[_Handler]) -> None:
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
+        self._handler = handler
+        # The oldest first.
+        self._open: dict[socket.socket, None] = {}
+        self._opening = threading.Lock()
         super().__init__(address, handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection. Its handshake comes on its own thread: one that is not gone on with holds up
+        nobody.
+        """
+        connection, address = super().get_request()
+        if self._handler.tls is not None:
+            connection = self._handler.tls.wrap_socket(
+                connection, server_side=True, do_handshake_on_connect=False
+            )
+        return connection, address
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._opening:
+            self._open[request] = None
+            oldest = next(iter(self._open)) if len(self._open) > MAX_CONNECTIONS else None
+            if oldest is not None:
+                del self._open[oldest]
+                # Its thread sees an end, and closes it. It may just have done so.
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(oldest, socket.SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._opening:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         # A port scan, a broken handshake: nothing that anybody here could mend.
@@ -157,11 +215,13 @@ class _Handler(BaseHTTPRequestHandler):
     tokens: Tokens | None
     tls: ssl.SSLContext | None
 
+    # What else it says of itself is nobody's business.
+    server_version, sys_version = "digits", ""
+
     def setup(self) -> None:
-        # Here, on the request's own thread: a client that does not go on with its handshake holds up nobody.
-        if self.tls is not None:
+        if isinstance(self.request, ssl.SSLSocket):
             self.request.settimeout(PATIENCE_S)
-            self.request = self.tls.wrap_socket(self.request, server_side=True)
+            self.request.do_handshake()
         super().setup()
 
     def do_GET(self) -> None:
@@ -178,8 +238,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: somebody asks every few seconds."""
 
     def _is_known(self, tokens: Tokens) -> bool:
-        scheme, _, token = self.headers.get("Authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and tokens.role(token.strip()) is not None
+        shown = self.headers.get_all("Authorization") or []
+        scheme, _, token = shown[0].partition(" ") if len(shown) == 1 else ("", "", "")
+        return scheme.lower() == "bearer" and tokens.role(token.strip(" ")) is not None
 
     def _answer(
         self, status: HTTPStatus, body: bytes, content_type: str = "text/plain; charset=utf-8"
@@ -191,6 +252,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+def _is_damaged(store: ModelStore, number: int) -> bool:
+    with contextlib.suppress(ModelNotFound):  # Deleted a moment ago.
+        return store.damage(number) is not None
+    return False
 
 
 def _context(tls: Tls) -> ssl.SSLContext:

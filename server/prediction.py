@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,13 +21,15 @@ import numpy as np
 import numpy.typing as npt
 
 from server.errors import BlankImage, DeadlineExceeded, InvalidArgument, InvalidImage
-from server.inference import BatchResult, Engines, Images
+from server.inference import BatchResult, Engines, Images, joined
 from server.preprocessing import Interpolation, Preprocessing, decode_image, to_model_input
 
 SIDE = 28
 DECODING_THREADS = 2
 # Encoded images of a batch that one job decodes: small enough for others to come in between.
 DECODE_TOGETHER = 16
+# Of large ones fewer, as few as take so long.
+DECODE_TOGETHER_S = 0.05
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -98,6 +101,14 @@ class _Prepared(NamedTuple):
     preprocess_s: float
 
 
+class _Job(NamedTuple):
+    """Some images of a request on a decoding thread: from `start` to `end`, or the first ones of these."""
+
+    start: int
+    end: int
+    prepared: asyncio.Future[_Prepared]
+
+
 class Answer(NamedTuple):
     """One version's answer to a request."""
 
@@ -120,7 +131,7 @@ class Answer(NamedTuple):
 
 
 class Predictor:
-    """Reads digits with the deployed version or any other. Use it from one event loop."""
+    """Reads digits with the deployed version or any other. What is `async` belongs to one event loop."""
 
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
@@ -197,6 +208,24 @@ class Predictor:
         result = await asyncio.wrap_future(submitted.answer)
         return Answer(submitted.version, submitted.uncertain_below, result)
 
+    def answer_together(self, requests: Sequence[Images], version: int | None) -> list[Answer] | None:
+        """The answers to several requests, computed together on this thread; None when `ask` has to do it.
+
+        Each is (N, 28, 28) uint8, or float32 in [0, 1], N ≥ 1. Raises NothingDeployed.
+        """
+        answered = self._engines.answer_here(joined(requests), version)
+        if answered is None:
+            return None
+        model, (probabilities, queue_ms, engine_ms) = answered
+        answers: list[Answer] = []
+        start = 0
+        for images in requests:
+            end = start + len(images)
+            result = BatchResult(probabilities[start:end], queue_ms, engine_ms)
+            answers.append(Answer(model.version, model.uncertain_below, result))
+            start = end
+        return answers
+
     async def in_thread(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Do work on images on one of the decoding threads; what is cancelled before it begins never does."""
         loop = asyncio.get_running_loop()
@@ -214,27 +243,38 @@ class Predictor:
         interpolation: Interpolation,
     ) -> list[_Prepared]:
         """Model inputs for all images in order, in parts; `names` are the images' paths in the request."""
-        if all(isinstance(image, RawPixels) for image in images):
+        is_little = len(images) <= DECODE_TOGETHER or preprocessing in (None, Preprocessing.NONE)
+        if is_little and all(isinstance(image, RawPixels) for image in images):
             # A hop to another thread would cost more than the work.
             return [_prepare(images, names, preprocessing, interpolation)]
         loop = asyncio.get_running_loop()
-        jobs = [
-            loop.run_in_executor(
-                self._pool,
-                _prepare,
-                images[start : start + DECODE_TOGETHER],
-                names[start : start + DECODE_TOGETHER],
-                preprocessing,
-                interpolation,
-            )
-            for start in range(0, len(images), DECODE_TOGETHER)
-        ]
+
+        def begin(start: int, end: int) -> _Job:
+            some, named = images[start:end], names[start:end]
+            work = partial(_prepare, some, named, preprocessing, interpolation, DECODE_TOGETHER_S)
+            return _Job(start, end, loop.run_in_executor(self._pool, work))
+
+        parts: list[_Prepared] = []
+        begun = 0
+        # No more at a time than there are threads: what others send comes in between.
+        jobs: deque[_Job] = deque()
         try:
-            # One after the other, so that it is always the first bad image that is named.
-            return [await job for job in jobs]
+            while jobs or begun < len(images):
+                while begun < len(images) and len(jobs) < DECODING_THREADS:
+                    end = min(begun + DECODE_TOGETHER, len(images))
+                    jobs.append(begin(begun, end))
+                    begun = end
+                # One after the other, so that it is always the first bad image that is named.
+                parts.append(await jobs[0].prepared)
+                job = jobs.popleft()
+                done = job.start + len(parts[-1].images)
+                if done < job.end:
+                    jobs.appendleft(begin(done, job.end))
+            return parts
         finally:
-            for job in jobs:
-                job.cancel()
+            # Emptied: a refusal that holds this frame, and the frame the refusal, would keep the pictures.
+            while jobs:
+                jobs.pop().prepared.cancel()
 
 
 def _prepare(
@@ -242,8 +282,12 @@ def _prepare(
     names: Sequence[str],
     preprocessing: Preprocessing | None,
     interpolation: Interpolation,
+    for_s: float = math.inf,
 ) -> _Prepared:
-    """Model inputs for some images. Raises InvalidArgument that names the first bad one."""
+    """Model inputs for some images, or, where that takes longer than `for_s`, for the first ones.
+
+    Raises InvalidArgument that names the first bad one.
+    """
     if preprocessing in (None, Preprocessing.NONE) and all(map(_is_model_input, images)):
         # All in one copy: a thousand of them would hold up the event loop for milliseconds one by one.
         joined = b"".join(image.data for image in images)
@@ -253,6 +297,8 @@ def _prepare(
     inputs = np.empty((len(images), SIDE, SIDE), np.uint8)
     decode_s = preprocess_s = 0.0
     for index, (image, name) in enumerate(zip(images, names, strict=True)):
+        if decode_s + preprocess_s > for_s:
+            return _Prepared(inputs[:index], decode_s, preprocess_s)
         is_raw = isinstance(image, RawPixels)
         chosen = preprocessing or (Preprocessing.NONE if is_raw else Preprocessing.NORMALISE)
         if chosen is Preprocessing.NONE and not is_raw:

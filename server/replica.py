@@ -83,11 +83,16 @@ class Replica:
             self._look()
 
     def _look(self) -> None:
-        """Deploy what is announced. When that cannot be loaded, the version that answers goes on."""
+        """Do as announced. When the version cannot be loaded, the one that answers goes on."""
         try:
             announced = self.store.announced_deployed()
         except OSError as error:
             log.warning("model folder not readable", extra={"reason": error.strerror})
+            return
+        if announced == 0:
+            if self.deployed is not None:
+                self.engines.undeploy()
+                log.info("undeployed", extra={"cause": "announced in the model folder"})
             return
         if announced is None or announced == self.deployed or self._has_just_failed(announced):
             return

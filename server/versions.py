@@ -1,15 +1,17 @@
-"""The life of the versions on one server: taken up, deployed, rolled back and deleted, one at a time."""
+"""The life of the versions on one server: taken up, deployed, undeployed and deleted, one at a time."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Engine as Database
+from sqlalchemy import func, select
 
+from server.database import deployments, trainings
 from server.errors import DigitsError, ModelCorrupt, ModelInUse, NothingDeployed
 from server.evaluation import Evaluations
 from server.gate import Gate, GateReport
@@ -32,7 +34,7 @@ class Versions:
         shipped: Path,
     ) -> None:
         """Clear up what a crash left behind, install the version at `shipped`, and serve what was deployed
-        last; when that cannot be loaded the shipped one, and say so.
+        last; when that cannot be loaded the one before it, at last the shipped one, and say so.
         """
         self._store = store
         self._engines = engines
@@ -42,6 +44,7 @@ class Versions:
         # One change at a time; predictions go on meanwhile.
         self._changing = threading.Lock()
         self._finish_deletions()
+        store.reserve(_highest_known(database))
         shipped_version = store.install_shipped(shipped)
         for version in store.list():
             evaluations.adopt(version)
@@ -61,6 +64,8 @@ class Versions:
     def undeploy(self, cause: str) -> None:
         """Let no version answer until one is deployed again, or the server starts anew."""
         with self._changing:
+            with self._announced(None):
+                self._deployments.undeploy(cause)
             self._engines.undeploy()
         log.info("undeployed", extra={"cause": cause})
 
@@ -82,7 +87,7 @@ class Versions:
         return None
 
     def history(self, offset: int, limit: int) -> tuple[tuple[Deployment, ...], int]:
-        """A page of what was deployed, rolled back and deleted, newest first, and how many there are."""
+        """A page of what was deployed, rolled back, undeployed and deleted, newest first, and how many."""
         return self._deployments.list(offset, limit)
 
     def take_up(self, number: int, deploy: bool) -> GateReport:
@@ -116,7 +121,9 @@ class Versions:
             self._refuse_needed(number)
             with keep_off(number):
                 self._store.delete(number)
-            # Whatever happens from here on, the next start ends it.
+            # Whatever happens from here on, the next start ends it. First the files: on a full disk it may be
+            # them that make room for the record.
+            self._store.empty_deleted()
             self._deployments.delete(number, cause)
         self._evaluations.forget({number})
         self._engines.evict(number)
@@ -125,10 +132,31 @@ class Versions:
     def _deploy(self, number: int, cause: str, request_id: str | None = None) -> None:
         """Deploy, for who holds the lock."""
         is_rollback = number == self.rollback_version()
+        serving = self._engines.deployed
         self._engines.deploy(number)
-        self._deployments.deploy(number, cause, is_rollback=is_rollback, request_id=request_id)
-        self._store.announce_deployed(number)
+        try:
+            with self._announced(number):
+                self._deployments.deploy(number, cause, is_rollback=is_rollback, request_id=request_id)
+        except BaseException:
+            # Who is told that nothing was changed must not be answered by another version.
+            if serving is None:
+                self._engines.undeploy()
+            else:
+                self._engines.deploy(serving)
+            raise
         log.info("deployed", extra={"model_version": number, "cause": cause})
+
+    @contextmanager
+    def _announced(self, number: int | None) -> Iterator[None]:
+        """Announce what answers from now on, and take that back when the block cannot record it."""
+        before = self._store.announced_deployed()
+        self._store.announce_deployed(number)
+        try:
+            yield
+        except BaseException:
+            with suppress(OSError):  # The next start announces what is recorded.
+                self._store.announce_deployed(before or None)
+            raise
 
     def _refuse_needed(self, number: int) -> None:
         if number in (self._engines.deployed, self._deployments.current()):
@@ -150,18 +178,36 @@ class Versions:
         self._store.clean_staging()
 
     def _deploy_at_start(self, shipped: int) -> None:
-        last = self._deployments.current()
-        for number in dict.fromkeys((last, shipped)):
+        """Let the version answer that was deployed last; when it cannot, the one before, and so on."""
+        last, reason = self._deployments.current(), ""
+        for number in dict.fromkeys((last, *self._deployments.before(), shipped)):
             if number is None:
                 continue
             try:
                 self._engines.deploy(number)
             except DigitsError as error:
                 log.error("version not loaded", extra={"model_version": number, "reason": error.message})
+                reason = reason or error.message
                 continue
-            if number != last:
-                cause = "first start" if last is None else f"version {last} could not be loaded at start"
-                self._deployments.deploy(number, cause)
+            if last is None:
+                cause = "first start"
+            elif number != last:
+                cause = f"version {last} could not be loaded at start: {_what(reason, last)}"
+            else:
+                cause = "the server started anew"  # Recorded when it had been undeployed only.
+            self._deployments.deploy(number, cause, is_rollback=number in self._deployments.before())
             # Always: the last start may have ended between the record and the announcement.
             self._store.announce_deployed(number)
             return
+
+
+def _what(reason: str, version: int) -> str:
+    """What is wrong with a version, without saying again with which."""
+    return reason.removeprefix(f"version {version}: ").removeprefix("model_version: ").partition(";")[0]
+
+
+def _highest_known(database: Database) -> int:
+    """The highest number that any version is known to have had; 0 without any."""
+    queries = (select(func.max(table.c.model_version)) for table in (deployments, trainings))
+    with database.connect() as connection:
+        return max(connection.execute(query).scalar() or 0 for query in queries)

@@ -21,6 +21,7 @@ from server.errors import (
     DigitsError,
     EvaluationNotFound,
     ModelCorrupt,
+    ModelNotFound,
     ShuttingDown,
     TrainedOnDataset,
 )
@@ -72,6 +73,7 @@ class Evaluations:
             if under_way is not None:
                 return under_way
             evaluation = self._records.add_running(described, dataset)
+            self._refuse_deleted(version)
             self._running[version, dataset] = evaluation.evaluation_id
             self._worker.submit(self._run, evaluation, digits)
         return evaluation
@@ -104,6 +106,7 @@ class Evaluations:
         """Record the evaluation that a version was made with. To repeat it changes nothing.
 
         Needs no images; when the stored answers are damaged, the numbers remain and the gallery is lost.
+        Raises ModelNotFound when the version was deleted meanwhile: nothing is left of it then.
         """
         with self._lock:
             if self._records.has_from_training(version):
@@ -115,6 +118,7 @@ class Evaluations:
                 self._records.add_from_training(version, None)
             else:
                 self._records.add_from_training(version, probabilities)
+        self._refuse_deleted(version.version)
 
     def misclassified(
         self, evaluation_id: str, chosen: MisclassifiedFilter, offset: int, limit: int
@@ -157,6 +161,18 @@ class Evaluations:
         with self._lock:
             self._is_stopping.set()
         self._worker.shutdown()
+
+    def _refuse_deleted(self, version: int) -> None:
+        """After a row was written for a version. Raises ModelNotFound when that was deleted meanwhile.
+
+        Its rows went with it, but for one written after that: its number never comes back, and neither would
+        anybody who forgets the row.
+        """
+        try:
+            self._store.get(version)
+        except ModelNotFound:
+            self._records.forget({version})
+            raise
 
     def _run(self, evaluation: Evaluation, digits: Digits) -> None:
         """Measure, on the worker thread. However it ends, the record says so."""

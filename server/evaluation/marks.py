@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, delete, insert, select
 
+from server.database import begin_durably
 from server.database import mislabelled as table
 from server.datasets import Dataset, Digits
 from server.errors import InvalidArgument
@@ -49,14 +50,14 @@ class Marks:
             )
         values: dict[str, Any] = {"dataset": dataset, "digit_index": index, "sha256": sha256}
         values |= {"correct_label": correct_label, "created": datetime.now(UTC)}
-        with self._database.begin() as connection:
+        with begin_durably(self._database) as connection:
             connection.execute(delete(table).where(_is_of(dataset, index, sha256)))
             connection.execute(insert(table).values(values))
 
     def unmark(self, dataset: Dataset, digits: Digits, index: int) -> None:
         """Take a mark back, if there is one. Raises InvalidArgument for an index outside of the data set."""
         sha256 = _content_sha256(digits, _checked(index, digits))
-        with self._database.begin() as connection:
+        with begin_durably(self._database) as connection:
             connection.execute(delete(table).where(_is_of(dataset, index, sha256)))
 
     def of(self, dataset: Dataset, digits: Digits) -> Marked:

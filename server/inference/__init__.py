@@ -1,6 +1,6 @@
 """From images to probabilities: the engine, batches of those who wait, and the loaded versions."""
 
-from server.inference.batcher import BatchResult, MicroBatcher
+from server.inference.batcher import BatchResult, MicroBatcher, joined
 from server.inference.engine import Engine, Images
 from server.inference.engines import Artifacts, Engines, LoadedModel, Submitted
 
@@ -13,4 +13,5 @@ __all__ = [
     "LoadedModel",
     "MicroBatcher",
     "Submitted",
+    "joined",
 ]

@@ -11,6 +11,7 @@ import math
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import NamedTuple, Protocol, cast
 
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from server.counters import EngineCounters
 from server.errors import DeadlineExceeded, Overloaded, ShuttingDown
 from server.inference.engine import Images, to_float
+from server.inference.turns import Turns
 
 # Larger batches gain little per image and make everybody in them wait.
 MAX_BATCH_ROWS = 64
@@ -93,8 +95,8 @@ class MicroBatcher:
         self._seconds_per_row = MAX_AT_ONCE_S
         self._is_closed = False
         self._changed = threading.Condition()
-        # Held by whoever is in the engine: one at a time, so that one core does one thing.
-        self._computing = threading.Lock()
+        # Of whoever is in the engine: one at a time, so that one core does one thing.
+        self._computing = Turns()
         self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
         self._thread.start()
 
@@ -109,19 +111,28 @@ class MicroBatcher:
         None when others are before, or when it would take long: `submit` them then. Raises ValueError for
         anything but such images.
         """
-        if len(images) * self._seconds_per_row > MAX_AT_ONCE_S or not self._computing.acquire(blocking=False):
+        if len(images) * self._seconds_per_row > MAX_AT_ONCE_S or not self._computing.try_take():
             return None
         try:
             # Those who wait were here before.
-            if self._queue or self._is_closed:
-                return None
-            started = time.perf_counter()
-            answers = self._engine.probabilities(images)
-            taken_s = time.perf_counter() - started
+            return None if self._queue else self._answer(images, time.perf_counter())
         finally:
-            self._computing.release()
+            self._computing.give_up()
+
+    def answer_here(self, images: Images) -> BatchResult | None:
+        """The same, but on this thread in any case: it waits for its turn. None after `close`."""
+        came = time.perf_counter()
+        with self._computing:
+            return self._answer(images, came)
+
+    def _answer(self, images: Images, came: float) -> BatchResult | None:
+        if self._is_closed:
+            return None
+        started = time.perf_counter()
+        answers = self._engine.probabilities(images)
+        taken_s = time.perf_counter() - started
         self._learn(len(images), taken_s)
-        return BatchResult(answers, 0.0, taken_s * 1e3)
+        return BatchResult(answers, (started - came) * 1e3, taken_s * 1e3)
 
     def submit(self, images: Images, expires: float = math.inf) -> Future[BatchResult]:
         """Queue (N, 28, 28) images, N ≥ 1, uint8 or float32 in [0, 1]. Cancel the future, and what is not
@@ -193,7 +204,7 @@ class MicroBatcher:
         images = [part.request.images[part.request.done : part.request.done + part.rows] for part in parts]
         started = time.perf_counter()
         try:
-            answers = self._engine.probabilities(_joined(images))
+            answers = self._engine.probabilities(joined(images))
         # Whatever went wrong belongs to those who asked, and to nobody else.
         except Exception as error:
             self._fail(parts, error)
@@ -233,7 +244,7 @@ def _is_cancelled(future: Future[BatchResult], is_last: bool) -> bool:
     return False
 
 
-def _joined(images: list[Images]) -> Images:
+def joined(images: Sequence[Images]) -> Images:
     """One batch; where types are mixed, as the model takes them."""
     if len(images) == 1:
         return images[0]

@@ -138,6 +138,15 @@ class Engines:
         answer = None if model is None else model.batcher.answer_at_once(images)
         return None if model is None or answer is None else (model, answer)
 
+    def answer_here(self, images: Images, version: int | None) -> tuple[LoadedModel, BatchResult] | None:
+        """The same, computed on this thread when it has its turn; None for a version that is not loaded, or
+        just going. Raises NothingDeployed.
+        """
+        with self._lock:
+            model = self._find(version)
+        answer = None if model is None else model.batcher.answer_here(images)
+        return None if model is None or answer is None else (model, answer)
+
     def submit(self, images: Images, version: int | None, expires: float = math.inf) -> Submitted | None:
         """Ask a version, None for the deployed one, about (N, 28, 28) images, N ≥ 1.
 

@@ -1,5 +1,6 @@
 """Model versions: immutable numbered folders, and the record of which of them was deployed when."""
 
+from server.models.damage import Damage
 from server.models.deployments import Deployment, DeploymentAction, Deployments
 from server.models.store import ModelStore
 from server.models.version import (
@@ -16,6 +17,7 @@ __all__ = [
     "ARTIFACT",
     "KERAS_MODEL",
     "PROBABILITIES",
+    "Damage",
     "Deployment",
     "DeploymentAction",
     "Deployments",

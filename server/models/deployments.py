@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, insert, select
+from sqlalchemy import Connection, Engine, Row, case, func, insert, select
 
-from server.database import deployment_requests, deployments
+from server.database import begin_durably, deployment_requests, deployments
 from server.errors import InvalidArgument
 
 
@@ -21,6 +21,8 @@ class DeploymentAction(StrEnum):
     ROLLED_BACK = "rolled_back"
     """It became the one that answers again: it was the one before."""
     DELETED = "deleted"
+    UNDEPLOYED = "undeployed"
+    """It stopped answering, and no other took its place."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +36,17 @@ class Deployment:
     cause: str
     created: datetime
     previous_version: int | None
-    """The version that answered before; None when none did, and for a deletion."""
+    """The version that answered before; None when none did, for a deletion and for an undeployment."""
 
 
-_is_answering = deployments.c.action != DeploymentAction.DELETED
+_BEGINS = (DeploymentAction.DEPLOYED, DeploymentAction.ROLLED_BACK)
+_is_answering = deployments.c.action.in_(_BEGINS)
 _ANSWERING = select(deployments.c.model_version, deployments.c.action).where(_is_answering)
 _earlier = deployments.alias("earlier")
-# Looked up, not stored: it is true of rows too that were written when nobody asked.
+# Looked up, not stored: it is true of rows too that were written when nobody asked. After an undeployment
+# none answered.
 _previous = (
-    select(_earlier.c.model_version)
+    select(case((_earlier.c.action.in_(_BEGINS), _earlier.c.model_version)))
     .where(_earlier.c.number < deployments.c.number, _earlier.c.action != DeploymentAction.DELETED)
     .order_by(_earlier.c.number.desc())
     .limit(1)
@@ -61,7 +65,7 @@ class Deployments:
         self._database = database
 
     def current(self) -> int | None:
-        """The version deployed last, or None when none ever was."""
+        """The version deployed last, whether or not it was undeployed since; None when none ever was."""
         with self._database.connect() as connection:
             return _current(connection)
 
@@ -70,16 +74,23 @@ class Deployments:
     ) -> None:
         """Record that a version answers from now on. To deploy what is deployed already changes nothing."""
         action = DeploymentAction.ROLLED_BACK if is_rollback else DeploymentAction.DEPLOYED
-        with self._database.begin() as connection:
+        with begin_durably(self._database) as connection:
             if request_id:
                 values = {"request_id": request_id, "model_version": version, "created": datetime.now(UTC)}
                 connection.execute(insert(deployment_requests).values(values))
-            if _current(connection) != version:
+            if _current(connection) != version or _is_undeployed(connection):
                 _add(connection, version, action, cause)
+
+    def undeploy(self, cause: str) -> None:
+        """Record that the version deployed last answers no more. To do so twice changes nothing."""
+        with begin_durably(self._database) as connection:
+            version = _current(connection)
+            if version is not None and not _is_undeployed(connection):
+                _add(connection, version, DeploymentAction.UNDEPLOYED, cause)
 
     def delete(self, version: int, cause: str) -> None:
         """Record that a version was deleted."""
-        with self._database.begin() as connection:
+        with begin_durably(self._database) as connection:
             _add(connection, version, DeploymentAction.DELETED, cause)
 
     def is_done(self, request_id: str, version: int) -> bool:
@@ -113,7 +124,7 @@ class Deployments:
 
     def deleted(self) -> frozenset[int]:
         """The versions whose deletion is recorded."""
-        query = select(deployments.c.model_version).where(~_is_answering)
+        query = select(deployments.c.model_version).where(deployments.c.action == DeploymentAction.DELETED)
         with self._database.connect() as connection:
             return frozenset(connection.execute(query).scalars())
 
@@ -121,6 +132,13 @@ class Deployments:
 def _current(connection: Connection) -> int | None:
     newest = connection.execute(_ANSWERING.order_by(deployments.c.number.desc()).limit(1)).first()
     return None if newest is None else newest.model_version
+
+
+def _is_undeployed(connection: Connection) -> bool:
+    """Whether what was deployed last was taken away since."""
+    actions = select(deployments.c.action).where(deployments.c.action != DeploymentAction.DELETED)
+    newest = connection.execute(actions.order_by(deployments.c.number.desc()).limit(1)).scalar()
+    return newest == DeploymentAction.UNDEPLOYED
 
 
 def _stack(connection: Connection) -> list[int]:
@@ -152,5 +170,5 @@ def _to_deployment(row: Row[*tuple[Any, ...]]) -> Deployment:
         action=action,
         cause=row.cause,
         created=row.created,
-        previous_version=None if action is DeploymentAction.DELETED else row.previous_version,
+        previous_version=row.previous_version if action in _BEGINS else None,
     )

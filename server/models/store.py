@@ -10,7 +10,7 @@ import logging
 import re
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from server.errors import ModelCorrupt, ModelNotFound
+from server.models.damage import Damage, Inspection
 from server.models.files import sync, write_durably
 from server.models.sample_answers import SAMPLES, SampleAnswers, read_sample_answers
 from server.models.version import (
@@ -36,8 +37,12 @@ STAGING = ".staging"
 DELETED = "deleted-"
 # The highest number ever given, so that a deleted version's number never comes back as another model.
 LAST_NUMBER = ".last_number"
+# The contract's int32.
+MAX_NUMBER = 2**31 - 1
 # Names the version that answers, for replicas: they have the folder only.
 DEPLOYED = "deployed"
+# In there: no version answers.
+NONE = "none"
 
 
 class ModelStore:
@@ -48,6 +53,7 @@ class ModelStore:
         self._root = root
         self._committing = threading.Lock()
         self._descriptions: dict[int, ModelVersion] = {}
+        self._inspection = Inspection()
         if not is_read_only:
             (root / STAGING).mkdir(parents=True, exist_ok=True)
 
@@ -57,8 +63,14 @@ class ModelStore:
             raise ValueError(f"expected an id of letters, digits, - and _, got {training_id!r}")
         folder = self._root / STAGING / training_id
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+        folder.mkdir(parents=True)
         return folder
+
+    def reserve(self, number: int) -> None:
+        """Never give this number, nor one below it: versions had them, whatever became of their folders."""
+        with self._committing:
+            if self._last_number() < number:
+                write_durably(self._root / LAST_NUMBER, f"{number}\n")
 
     def clean_staging(self) -> None:
         """Remove what interrupted runs left behind. For the start of a server, before any run."""
@@ -80,7 +92,7 @@ class ModelStore:
         for path in (*staging.iterdir(), staging):
             sync(path)
         with self._committing:
-            number = max(self._last_number(), *self._numbers(), 0) + 1
+            number = max(self._last_number(), *self.numbers(), 0) + 1
             # From this instant on the version exists. Over a version of that number it would fail.
             staging.rename(self._folder(number))
             sync(self._root)
@@ -103,12 +115,19 @@ class ModelStore:
             folder.rename(self._root / STAGING / f"{DELETED}{version}")
             sync(self._root)
             self._descriptions.pop(version, None)
+            self._inspection.forget(folder)
         log.info("version deleted", extra={"model_version": version})
 
     def deleted(self) -> tuple[int, ...]:
         """The deleted versions whose files are still there; after a crash nobody may have noted that."""
         names = (path.name for path in (self._root / STAGING).glob(f"{DELETED}*"))
         return tuple(sorted(int(name.removeprefix(DELETED)) for name in names))
+
+    def empty_deleted(self) -> None:
+        """Remove what is in the folders of deleted versions: that they were deleted is still to be seen."""
+        for version in self.deleted():
+            for path in (self._root / STAGING / f"{DELETED}{version}").iterdir():
+                path.unlink(missing_ok=True)
 
     def clean_deleted(self) -> None:
         """Remove the files of deleted versions. What cannot be removed now goes at the next start."""
@@ -132,8 +151,8 @@ class ModelStore:
 
     def get(self, version: int) -> ModelVersion:
         """One version. Raises ModelNotFound, or ModelCorrupt when its description cannot be read."""
-        folder = self._folder(version)
-        if version < 1 or not folder.is_dir():
+        # A number of any length may be asked for, and a name on the disk has 255 characters at most.
+        if not 1 <= version <= MAX_NUMBER or not (folder := self._folder(version)).is_dir():
             self._descriptions.pop(version, None)
             raise ModelNotFound(version)
         # A version never changes, so it is read once. In one step: another thread may delete it.
@@ -147,7 +166,7 @@ class ModelStore:
     def list(self) -> tuple[ModelVersion, ...]:
         """All versions, oldest first. One whose description is damaged is left out, and logged."""
         versions = []
-        for number in self._numbers():
+        for number in self.numbers():
             try:
                 versions.append(self.get(number))
             except ModelNotFound:
@@ -156,15 +175,46 @@ class ModelStore:
                 log.warning("version left out", extra={"model_version": number, "reason": error.message})
         return tuple(versions)
 
-    def announce_deployed(self, version: int) -> None:
-        """Tell whoever shares the folder which version answers."""
-        write_durably(self._root / DEPLOYED, f"{version}\n")
+    def damage(self, version: int) -> Damage | None:
+        """What is wrong with the files of a version; None while they are as saved. Raises ModelNotFound."""
+        try:
+            described, folder = self.get(version), self._folder(version)
+        except ModelCorrupt as error:
+            return Damage(error.message, can_answer=False)
+        damage = self._inspection.damage(folder, described)
+        if damage is not None and not folder.is_dir():
+            raise ModelNotFound(version)
+        return damage
+
+    def unreadable(self) -> Mapping[int, Damage]:
+        """The versions that `list` leaves out, highest number first, and what is wrong with each."""
+        found = {}
+        for number in self.numbers()[::-1]:
+            try:
+                self.get(number)
+            except ModelNotFound:
+                continue  # Deleted a moment ago.
+            except ModelCorrupt as error:
+                found[number] = Damage(error.message, can_answer=False)
+        return found
+
+    def announce_deployed(self, version: int | None) -> None:
+        """Tell whoever shares the folder which version answers; None: that none does."""
+        write_durably(self._root / DEPLOYED, f"{NONE if version is None else version}\n")
 
     def announced_deployed(self) -> int | None:
-        """The version that answers, as announced; None when none ever was."""
+        """The version that answers, as announced; 0: that none does, None: nothing was announced."""
         try:
-            return int((self._root / DEPLOYED).read_text(encoding="utf-8"))
+            announced = (self._root / DEPLOYED).read_text(encoding="utf-8").strip()
+            return 0 if announced == NONE else int(announced)
         except (FileNotFoundError, ValueError):
+            return None
+
+    def free_bytes(self) -> int | None:
+        """The room left on the disk of the versions; None while they have no folder."""
+        try:
+            return shutil.disk_usage(self._root).free
+        except FileNotFoundError:
             return None
 
     def folder(self, version: int) -> Path:
@@ -212,15 +262,22 @@ class ModelStore:
     def _folder(self, version: int) -> Path:
         return self._root / f"{version:06d}"
 
-    def _numbers(self) -> Sequence[int]:
+    def numbers(self) -> Sequence[int]:
+        """The numbers of all version folders, whole or damaged, lowest first."""
         if not self._root.is_dir():
             return []  # A replica may be there before the server that makes the folder.
         names = (path.name for path in self._root.iterdir() if path.is_dir())
         return sorted(int(name) for name in names if re.fullmatch(r"\d{6,}", name))
 
     def _last_number(self) -> int:
-        path = self._root / LAST_NUMBER
-        return int(path.read_text(encoding="utf-8")) if path.exists() else 0
+        try:
+            return int((self._root / LAST_NUMBER).read_text(encoding="ascii"))
+        except FileNotFoundError:
+            return 0
+        except ValueError:
+            # At start the numbers that the database knows are reserved anew.
+            log.warning("note of the last number is damaged")
+            return 0
 
 
 @contextmanager

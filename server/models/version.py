@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -31,6 +32,8 @@ DESCRIPTION = "version.json"
 
 REQUIRED = (ARTIFACT, KERAS_MODEL, PROBABILITIES)
 FORMAT = 1
+# In the description: the checksum of everything else in it. Versions from before there was one go without.
+CHECKSUM = "description_sha256"
 
 Option = str | int | float | bool
 
@@ -125,8 +128,10 @@ def write_version(
         for name in (*REQUIRED, SAMPLES)
         if name in REQUIRED or (staging / name).exists()
     }
-    values = {"format": FORMAT, **_plain(provenance), "metrics": metrics.to_json(), "files": files}
-    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    described = {"format": FORMAT, **_plain(provenance), "metrics": metrics.to_json(), "files": files}
+    # As whoever reads it finds it.
+    values = json.loads(json.dumps(described))
+    text = json.dumps({**values, CHECKSUM: _checksum(values)}, indent=2, ensure_ascii=False) + "\n"
     (staging / DESCRIPTION).write_text(text, encoding="utf-8")
 
 
@@ -137,10 +142,12 @@ def read_version(folder: Path, version: int) -> ModelVersion:
         values = json.loads(path.read_text(encoding="utf-8"))
         if values["format"] != FORMAT:
             raise ValueError(f"expected format {FORMAT}, got {values['format']!r}")
+        if values.pop(CHECKSUM, None) not in (None, _checksum(values)):
+            raise ValueError("its checksum is not that of what was saved")
         return _from_plain(values, version)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelCorrupt(
-            f"version {version}: {path.name} cannot be read ({type(error).__name__}: {error})",
+            f"version {version}: {path.name} cannot be read ({_words(error)})",
             model_version=str(version),
         ) from error
 
@@ -150,18 +157,28 @@ def verify_file(folder: Path, version: ModelVersion, name: str) -> Path:
     record, path = version.files[name], folder / name
     try:
         size = path.stat().st_size
-        is_whole = size == record.bytes and sha256_of(path) == record.sha256
+        if size != record.bytes:
+            raise _damaged(version, f"{name} is damaged: {size:,} bytes of {record.bytes:,}")
+        if sha256_of(path) != record.sha256:
+            raise _damaged(version, f"{name} is damaged: its content is not what was saved")
+    except FileNotFoundError:
+        raise _damaged(version, f"{name} is missing") from None
     except OSError as error:
         raise _damaged(version, f"{name} cannot be read ({error.strerror})") from error
-    if not is_whole:
-        raise _damaged(version, f"{name} ({size} bytes) is not what was saved ({record.bytes} bytes)")
     return path
 
 
 def _damaged(version: ModelVersion, what: str) -> ModelCorrupt:
-    return ModelCorrupt(
-        f"version {version.version}: {what}; deploy another version", model_version=str(version.version)
-    )
+    return ModelCorrupt(f"version {version.version}: {what}", model_version=str(version.version))
+
+
+def _checksum(values: Mapping[str, Any]) -> str:
+    """Of the content of a description, however it is laid out."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _words(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
 
 
 def _plain(provenance: Provenance) -> dict[str, Any]:

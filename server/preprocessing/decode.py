@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from server.errors import InvalidImage
 from server.preprocessing.header import Header, ImageFormat, read_header
 from server.preprocessing.ink import to_ink
+from server.preprocessing.png import TooMuch, essential
 
 
 def decode_image(data: bytes) -> NDArray[np.uint8]:
@@ -31,6 +32,13 @@ def decode_pixels(data: bytes) -> NDArray[Any]:
     (H, W), (H, W, 3) BGR or, where there may be transparency, (H, W, 4) BGRA; uint8.
     """
     header = read_header(data)
+    if header.format is ImageFormat.PNG:
+        try:
+            data = essential(data)
+        except TooMuch:
+            raise InvalidImage(
+                "image", f"expected {header.width}×{header.height} pixels, got a PNG file of far more"
+            ) from None
     pixels = _decode(data, header)
     if pixels is None or sorted(pixels.shape[:2]) != sorted((header.height, header.width)):
         raise InvalidImage(

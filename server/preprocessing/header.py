@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from server.errors import InvalidImage
+from server.preprocessing.png import SIGNATURE, TRANSPARENCY
 
 MAX_BYTES = 4 * 2**20
 MAX_SIDE = 4096
@@ -23,7 +24,8 @@ MAX_SIDE = 4096
 _MAX_PARTS = 10_000
 _MAX_SCANS = 32
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# By colour type: grey, RGB, palette, grey with alpha, RGB with alpha.
+_PNG_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 # In JPEG's compressed data 0xFF is followed by 0x00, or by a restart marker, D0 to D7: this is what ends it.
 _JPEG_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -74,7 +76,7 @@ def read_header(data: bytes) -> Header:
 
 
 def _form(data: bytes) -> ImageFormat:
-    if data.startswith(_PNG_SIGNATURE):
+    if data.startswith(SIGNATURE):
         return ImageFormat.PNG
     if data.startswith(b"\xff\xd8\xff"):
         return ImageFormat.JPEG
@@ -86,10 +88,12 @@ def _form(data: bytes) -> ImageFormat:
 
 
 def _read_png(data: bytes) -> Header:
-    width, height, colour = struct.unpack_from(">II x B", data, 16)
+    width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
+    if depth not in _PNG_DEPTHS.get(colour, ()):
+        raise _Damaged(f"its pixels are of {depth} bits and colour type {colour}, which PNG does not have")
     has_alpha = colour in (4, 6)
     view = memoryview(data)
-    position = len(_PNG_SIGNATURE)
+    position = len(SIGNATURE)
     for part in range(_MAX_PARTS):
         length, kind = struct.unpack_from(">I4s", data, position)
         end = position + 12 + length
@@ -101,7 +105,7 @@ def _read_png(data: bytes) -> Header:
             raise _Damaged("its header is not where it should be")
         if kind == b"acTL":
             raise _Damaged("it is an animation; send a single picture")
-        if kind == b"tRNS":
+        if kind == TRANSPARENCY:
             has_alpha = True
         if kind == b"IEND":
             return Header(ImageFormat.PNG, width, height, has_alpha)

@@ -140,8 +140,12 @@ class Access:
 
 
 def bearer_token(metadata: Metadata) -> str | None:
-    """What the metadata `authorization: Bearer …` carries; None without."""
-    for key, value in metadata:
-        if key == AUTHORIZATION and isinstance(value, str) and value[: len(SCHEME)].lower() == SCHEME:
-            return value[len(SCHEME) :].strip()
-    return None
+    """What the metadata `authorization: Bearer …` carries; None without.
+
+    Also None with several: a proxy that looks at one of them and this server at another would let a call
+    through for somebody else's reasons.
+    """
+    shown = [value for key, value in metadata if key == AUTHORIZATION]
+    if len(shown) != 1 or not isinstance(shown[0], str) or shown[0][: len(SCHEME)].lower() != SCHEME:
+        return None
+    return shown[0][len(SCHEME) :].strip(" ")

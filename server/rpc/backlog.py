@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 
 # What the package grpcio-channelz calls as well; its messages are not needed here.
 from grpc._cython import cygrpc  # type: ignore[attr-defined]
@@ -29,6 +30,12 @@ class Backlog:
         """Streams that are open: they may stay so for long, and wait for nothing."""
         self.unary = 0
         """Other calls that are in their handlers."""
+        self.unread = 0
+        """Calls that have not sent their request: they are not waited for."""
+        self.beside: Callable[[], int] = lambda: 0
+        """Counts calls that are answered without ever being taken up here."""
+        self.unread_beside: Callable[[], int] = lambda: 0
+        """Those of them that have not sent their request."""
         self._lost = 0
         self._taken_up = 0
         self._is_watching = False
@@ -43,7 +50,8 @@ class Backlog:
     def waiting(self) -> int:
         """Calls that wait for their answer or are being answered; takes 0.3 ms."""
         started, ended = _calls()
-        return max(0, started - ended - self.streams - self._lost)
+        unread = self.unread + self.unread_beside()
+        return max(0, started - ended - self.streams - self._lost - unread)
 
     def answered(self) -> int:
         """Calls that have ended, however they did, as far as gRPC counts them."""
@@ -61,7 +69,7 @@ class Backlog:
             self._watch()
             return
         started, ended = _calls()
-        self._lost = started - ended - self.streams - self.unary
+        self._lost = started - ended - self.streams - self.unary - self.unread - self.beside()
         self._is_watching = False
 
 

@@ -1,13 +1,13 @@
-"""Around every call: who may make it, how many at once, what it is called in the log, and how it ends.
+"""Around every call: it is let in (see `entrance`), and however it ends, its caller learns how.
 
 Unreadable requests are refused, errors become statuses, bugs are logged. All of it is one interceptor,
-because each costs every call its time.
+because each costs every call its time. Calls that come another way (see `direct`) have their handlers guarded
+here too.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -15,26 +15,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
 from server.admission import Admission
 from server.counters import CallCounters
 from server.errors import (
     DigitsError,
-    InvalidArgument,
-    MalformedRequest,
-    MessageTooLarge,
-    Overloaded,
     UnknownMethod,
     Unsupported,
 )
+from server.failures import refusal_of
 from server.logs import REQUEST_ID
 from server.rpc import status
 from server.rpc.access import METHODS, UNLISTED, Access, Effect
 from server.rpc.backlog import Backlog
-from server.rpc.options import MAX_MESSAGE_BYTES
-from server.rpc.request_id import KEY, request_id
+from server.rpc.entrance import Entrance, log_refusal
+from server.rpc.request_id import KEY
+from server.rpc.requests import readable, reading_one, tolerant
 
 log = logging.getLogger(__name__)
 
@@ -44,19 +41,6 @@ Context = grpc.aio.ServicerContext[Any, Any]
 NOT_WRITTEN = "Method not implemented!"
 # How a call ends about which nobody was told anything.
 UNREFUSED = (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED)
-# Methods that are not there are counted as one: anybody can make up names.
-UNKNOWN = "/unknown/unknown"
-
-
-class _Unreadable:
-    """Stands where a request should be when its bytes did not parse, or were too many."""
-
-    def __init__(self, refuse: Callable[[str], InvalidArgument]) -> None:
-        self.refuse = refuse
-
-
-_MALFORMED = _Unreadable(MalformedRequest)
-_TOO_LARGE = _Unreadable(lambda method: MessageTooLarge(MAX_MESSAGE_BYTES))
 
 
 @dataclass(frozen=True)
@@ -101,9 +85,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         `access` None: everybody may call. `counters` None: calls are not counted.
         """
         self._backlog = backlog
-        self._admission = admission
-        self._admitted = admitted
-        self._access = access
+        self._entrance = Entrance(admission, admitted, access, counters)
         self._counters = counters
         # A method's handler is wrapped once, not again for each of its calls.
         self._guarded: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
@@ -115,15 +97,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Wrap the handler of a method, or give one that refuses the call before its request is read."""
         method = handler_call_details.method
-        metadata = handler_call_details.invocation_metadata
         self._backlog.take_up()
-        # gRPC takes up and answers a call in one task: everything that this call causes knows its id.
-        REQUEST_ID.set(request_id(metadata))
         try:
-            if self._access is not None:
-                self._access.check(method, metadata)
-            if method in self._admitted:
-                self._admission.admit()
+            # gRPC takes up and answers a call in one task: everything that this call causes knows its id.
+            self._entrance.let_in(method, handler_call_details.invocation_metadata)
         except DigitsError as error:
             return _handler(self._refuse_unread(method, error))
         if method in self._guarded:
@@ -131,8 +108,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None:
             return _handler(self._refuse_unread(method, UnknownMethod(method)))
-        self._guarded[method] = _handler(_guard(handler, self._watched(method, _kind(handler))))
+        self._guarded[method] = _handler(reading_one(self.guard(method, handler), self._backlog))
         return self._guarded[method]
+
+    def guard(self, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
+        """The same handler, which ends every call that it is asked to answer as it should."""
+        return _handler(_guard(handler, self._watched(method, _kind(handler))))
 
     def _watched(self, method: str, kind: str) -> _Watched:
         effect = METHODS.get(method, UNLISTED).effect
@@ -142,13 +123,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         """A handler that refuses without reading the request, as one of a stream, which need not read."""
 
         async def refuse(requests: Any, context: Context) -> None:
-            code = status.status_code(error)
-            if self._counters is not None:
-                self._counters.note("unread", method if method in METHODS else UNKNOWN, code.name, 0.0)
-            # Of overload there may be thousands a second, and admission tells how many.
-            if not isinstance(error, Overloaded):
-                _log_refusal(error, method, context)
-            await _abort(context, code, status.to_status(error))
+            await context.abort(*self._entrance.refusal(method, error, context.peer))
 
         return grpc.stream_stream_rpc_method_handler(refuse)
 
@@ -170,7 +145,7 @@ def _kind(handler: Any) -> str:
 
 
 def _guard(handler: Any, watched: _Watched) -> Any:
-    deserializer = _tolerant(handler.request_deserializer)
+    deserializer = tolerant(handler.request_deserializer, watched.path)
     serializer = handler.response_serializer
     if handler.request_streaming and handler.response_streaming:
         stream = _guard_stream(handler.stream_stream, watched)
@@ -183,23 +158,6 @@ def _guard(handler: Any, watched: _Watched) -> Any:
         return grpc.stream_unary_rpc_method_handler(unary, deserializer, serializer)
     unary = _guard_unary(handler.unary_unary, watched)
     return grpc.unary_unary_rpc_method_handler(unary, deserializer, serializer)
-
-
-def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
-    """Let unreadable bytes through as a mark: gRPC itself would answer INTERNAL or UNKNOWN for them."""
-    if deserialize is None:
-        return None
-
-    @functools.wraps(deserialize)
-    def tolerant(data: bytes) -> Any:
-        if len(data) > MAX_MESSAGE_BYTES:
-            return _TOO_LARGE
-        try:
-            return deserialize(data)
-        except DecodeError:
-            return _MALFORMED
-
-    return tolerant
 
 
 def _guard_unary(
@@ -215,7 +173,7 @@ def _guard_unary(
         context.set_trailing_metadata(((KEY, REQUEST_ID.get()),))
         started, code = time.perf_counter(), grpc.StatusCode.OK
         try:
-            return await behaviour(_readable(request, method), context)
+            return await behaviour(readable(request, method), context)
         except BaseException as error:
             code = _code(error, context)
             await _end(error, context, method)
@@ -239,7 +197,7 @@ def _guard_stream(
         context.set_trailing_metadata(((KEY, REQUEST_ID.get()),))
         started, code = time.perf_counter(), grpc.StatusCode.OK
         try:
-            result = behaviour(_readable(request, method), context)
+            result = behaviour(readable(request, method), context)
             if isinstance(result, AsyncIterator):
                 async for response in result:
                     yield response
@@ -256,20 +214,6 @@ def _guard_stream(
     return guarded
 
 
-def _readable(request: Any, method: str) -> Any:
-    """The request, or for a stream of requests the same stream, which raises at the first unreadable one."""
-    if isinstance(request, _Unreadable):
-        raise request.refuse(method)
-    return _readable_stream(request, method) if hasattr(request, "__aiter__") else request
-
-
-async def _readable_stream(requests: AsyncIterator[Any], method: str) -> AsyncIterator[Any]:
-    async for request in requests:
-        if isinstance(request, _Unreadable):
-            raise request.refuse(method)
-        yield request
-
-
 def _code(error: BaseException, context: Context) -> grpc.StatusCode:
     """What the caller is told of an error, or would be if it still listened."""
     if isinstance(error, DigitsError):
@@ -280,6 +224,8 @@ def _code(error: BaseException, context: Context) -> grpc.StatusCode:
         left_s: float | None = context.time_remaining()
         is_late = left_s is not None and left_s <= 0
         return grpc.StatusCode.DEADLINE_EXCEEDED if is_late else grpc.StatusCode.CANCELLED
+    if (refusal := refusal_of(error)) is not None:
+        return status.status_code(refusal)
     return grpc.StatusCode.INTERNAL
 
 
@@ -293,17 +239,15 @@ async def _end(error: BaseException, context: Context, method: str) -> None:
         raise error
     if _is_not_written(error):
         error = Unsupported(f"{method} is not served")
+    if not isinstance(error, DigitsError) and (refusal := refusal_of(error)) is not None:
+        log.error("data folder fault", extra={"method": method, "fault": f"{type(error).__name__}: {error}"})
+        error = refusal
     if isinstance(error, DigitsError):
-        _log_refusal(error, method, context)
+        log_refusal(error, method, context.peer())
         await _abort(context, status.status_code(error), status.to_status(error))
     else:
         log.error("bug", exc_info=error, extra={"method": method})
         await _abort(context, grpc.StatusCode.INTERNAL, status.internal_status())
-
-
-def _log_refusal(error: DigitsError, method: str, context: Context) -> None:
-    extra = {"method": method, "reason": error.reason, "detail": error.message, "peer": context.peer()}
-    log.info("refused", extra=extra)
 
 
 async def _abort(context: Context, code: grpc.StatusCode, reply: status_pb2.Status) -> None:

@@ -36,8 +36,12 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         newest_first = versions[::-1]
         shown = newest_first[page.offset : page.offset + page.limit]
         models = await asyncio.to_thread(self._models, shown)
+        unreadable = await asyncio.to_thread(self._application.store.unreadable)
         return pb.ListModelsResponse(
-            models=models, next_page_token=page.next_token(len(versions)), total_size=len(versions)
+            models=models,
+            next_page_token=page.next_token(len(versions)),
+            total_size=len(versions),
+            unreadable_models=convert.unreadable(unreadable),
         )
 
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelResponse:
@@ -55,7 +59,7 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
     async def ListDeployments(
         self, request: pb.ListDeploymentsRequest, context: Context
     ) -> pb.ListDeploymentsResponse:
-        """Tell what was deployed, rolled back and deleted, newest first."""
+        """Tell what was deployed, rolled back, undeployed and deleted, newest first."""
         page = read_page(request, default=20, maximum=100)
         versions = self._owner("ListDeployments").versions
         entries, total = await asyncio.to_thread(versions.history, page.offset, page.limit)
@@ -106,6 +110,7 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
             version,
             self._application.evaluation(version),
             self._application.gate(version),
+            self._application.store.damage(version.version),
             is_deployed=version.version == self._application.deployed,
         )
 

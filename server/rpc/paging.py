@@ -12,6 +12,9 @@ from google.protobuf.message import Message
 
 from server.errors import InvalidArgument, InvalidPageToken
 
+# Ours have about forty characters. What is longer is not even read.
+MAX_TOKEN = 200
+
 
 @dataclass(frozen=True)
 class Page:
@@ -55,6 +58,8 @@ def _fingerprint(request: Message) -> str:
 
 
 def _offset(token: str, query: str) -> int:
+    if len(token) > MAX_TOKEN:
+        raise InvalidPageToken
     try:
         offset, token_query = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, TypeError):

@@ -7,22 +7,27 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
+import numpy as np
 from digits.v1 import prediction_pb2 as pb
 from digits.v1 import prediction_pb2_grpc
 
 from server.errors import DigitsError, Overloaded, ShuttingDown
 from server.explanation import Explainer
-from server.prediction import PredictionResult, Predictor
+from server.prediction import SIDE, Answer, PredictionResult, Predictor
 from server.reading import NumberReader
 from server.rpc.convert import explanation as explanation_convert
 from server.rpc.convert import prediction as convert
 from server.rpc.convert.common import chosen_version, optional_digit
+from server.rpc.direct import Asked
 from server.rpc.interceptors import Context
 from server.streams import in_order
 
 log = logging.getLogger(__name__)
 
+# How raw pixels are what the model takes.
+AS_THEY_ARE = (pb.PREPROCESSING_UNSPECIFIED, pb.PREPROCESSING_NONE)
 # Requests of one stream that are worked on together: enough to fill the engine's batches at all times.
 STREAM_WINDOW = 128
 
@@ -52,6 +57,29 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServiceServicer):
             model_version=result.model_version,
             timings=convert.timings(result.timings),
         )
+
+    def ask_predict(self, request: Any) -> Asked | None:
+        """What a request of Predict asks of the engine, if it holds a model input; None otherwise."""
+        if not isinstance(request, pb.PredictRequest):
+            return None
+        pixels = request.image.pixels
+        if len(pixels) != SIDE * SIDE or request.preprocessing not in AS_THEY_ARE:
+            return None
+        images = np.frombuffer(pixels, np.uint8).reshape(1, SIDE, SIDE)
+        if request.interpolation or request.model_version < 0 or not images.any():
+            return None  # What is wrong with it, `Predict` tells.
+        started = time.perf_counter()
+
+        def respond(answer: Answer) -> bytes:
+            prediction, engine_ms = answer.prediction(0, images[0]), answer.result.engine_ms
+            total_ms = (time.perf_counter() - started) * 1e3
+            return pb.PredictResponse(
+                prediction=convert.prediction(prediction),
+                model_version=answer.model_version,
+                timings=pb.Timings(queue_ms=total_ms - engine_ms, engine_ms=engine_ms, total_ms=total_ms),
+            ).SerializeToString()
+
+        return Asked(images, request.model_version or None, respond)
 
     async def BatchPredict(
         self, request: pb.BatchPredictRequest, context: Context

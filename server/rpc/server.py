@@ -6,9 +6,9 @@ import asyncio
 import gc
 import logging
 import signal
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import grpc
 from digits.oip import open_inference_pb2, open_inference_pb2_grpc
 from digits.v1 import (
     evaluation_pb2,
@@ -32,6 +32,8 @@ from server.counters import CallCounters
 from server.replica import Replica
 from server.rpc.access import Access
 from server.rpc.backlog import Backlog
+from server.rpc.call_queue import make_server, open_queue
+from server.rpc.direct import Asked, DirectCalls, DirectMethod, Mount
 from server.rpc.evaluation import EvaluationServicer
 from server.rpc.health import HealthServicer
 from server.rpc.interceptors import CallInterceptor
@@ -41,7 +43,7 @@ from server.rpc.options import server_options
 from server.rpc.prediction import PredictionServicer
 from server.rpc.read_only import ReadOnlyServicer
 from server.rpc.sample import SampleServicer
-from server.rpc.security import listen, tell_who_may_call
+from server.rpc.security import Renewal, listen, tell_who_may_call
 from server.rpc.training import TrainingServicer
 
 if TYPE_CHECKING:
@@ -60,11 +62,13 @@ SERVICES = (
 )
 
 INFERENCE = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
+# What comes by the thousand and takes less time than gRPC does: answered the shortest way.
+PREDICT, MODEL_INFER = f"/{PREDICTION}/Predict", f"/{INFERENCE}/ModelInfer"
 # What too many may ask at once. A stream holds its sender back by itself.
-ADMITTED = frozenset(f"/{PREDICTION}/{method}" for method in ("Predict", "BatchPredict", "ReadNumber")) | {
-    f"/{PREDICTION}/ExplainPrediction",
-    f"/{INFERENCE}/ModelInfer",
-}
+ADMITTED = frozenset(
+    [PREDICT, MODEL_INFER]
+    + [f"/{PREDICTION}/{method}" for method in ("BatchPredict", "ReadNumber", "ExplainPrediction")]
+)
 # What a replica serves; the other services only say that they are not here.
 REPLICA_SERVICES = (PREDICTION, MODEL)
 FOLLOW_EVERY_S = 0.1
@@ -84,17 +88,31 @@ async def serve(application: Application | Replica, config: Config) -> None:
     access = None if config.tokens is None else Access(config.tokens)
     calls = None if config.metrics_port is None else CallCounters()
     interceptor = CallInterceptor(backlog, Admission(backlog.waiting), ADMITTED, access, calls)
-    server = grpc.aio.server(interceptors=[interceptor], options=server_options(config))
-    health_servicer = _mount(server, application, draining)
-    port = listen(server, config)
+    server = make_server([interceptor], server_options(config))
+    queue = open_queue(server, (PREDICT, MODEL_INFER))
+    mount = Mount(server, () if queue is None else (PREDICT, MODEL_INFER))
+    health_servicer, ask = _mount(mount, application, draining)
+    direct = None
+    if queue is not None:
+        guarded = {path: interceptor.guard(path, handler) for path, handler in mount.handlers.items()}
+        methods = {path: DirectMethod(guarded[path], ask[path]) for path in guarded}
+        direct = DirectCalls(queue, methods, application.predictor, access, calls)
+        backlog.beside, backlog.unread_beside = direct.beside_the_loop, direct.unread
+    renewal = Renewal(config)
+    port = listen(server, config, renewal)
     tell_who_may_call(config)
     metrics = None if calls is None else _tell_metrics(config, application, calls, backlog)
     await server.start()
+    if direct is not None:
+        direct.start()
     # What is there now stays for good: the collector need not look through it again and again.
     gc.collect()
     gc.freeze()
     await _set_health(health_servicer, application)
-    following = asyncio.ensure_future(_follow_deployed(health_servicer, application))
+    following = asyncio.gather(
+        _follow_deployed(health_servicer, application),
+        renewal.follow(None if metrics is None else metrics.renew),
+    )
     log.info(
         "serving",
         extra={
@@ -106,13 +124,24 @@ async def serve(application: Application | Replica, config: Config) -> None:
         },
     )
 
-    await draining.wait()
+    ended = asyncio.ensure_future(server.wait_for_termination())
+    told_to_end = asyncio.ensure_future(draining.wait())
+    await asyncio.wait((ended, told_to_end), return_when=asyncio.FIRST_COMPLETED)
+    told_to_end.cancel()
     log.info("draining", extra={"grace_s": config.shutdown_grace_s, "answered": backlog.answered()})
     following.cancel()
+    # Its end is waited for, or asyncio complains of a fault that nobody looked at.
+    await asyncio.gather(following, return_exceptions=True)
     await health_servicer.enter_graceful_shutdown()
     await server.stop(config.shutdown_grace_s)
+    await asyncio.gather(ended, return_exceptions=True)
+    if direct is not None:
+        direct.stop()
     if metrics is not None:
         metrics.close()
+    if not draining.is_set():
+        # A process that serves nothing must not go on: whoever supervises it starts another one.
+        raise RuntimeError("gRPC has ended by itself")
     log.info("stopped")
 
 
@@ -127,14 +156,18 @@ def _tell_metrics(
 
 
 def _mount(
-    server: grpc.aio.Server,
+    mount: Mount,
     application: Application | Replica,
     draining: asyncio.Event,
-) -> HealthServicer:
-    prediction_pb2_grpc.add_PredictionServiceServicer_to_server(
-        PredictionServicer(application.predictor, application.numbers, application.explainer, draining),
-        server,
+) -> tuple[HealthServicer, dict[str, Callable[[Any], Asked | None]]]:
+    """Add every service. Gives that of health, and what tells whether a request may be answered directly."""
+    prediction = PredictionServicer(
+        application.predictor, application.numbers, application.explainer, draining
     )
+    inference = OpenInferenceServicer(application, draining)
+    prediction_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, mount)  # type: ignore[arg-type]
+    open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(inference, mount)  # type: ignore[arg-type]
+    server = mount.server
     training: Any = ReadOnlyServicer()
     evaluation: Any = ReadOnlyServicer()
     sample: Any = ReadOnlyServicer()
@@ -146,14 +179,11 @@ def _mount(
     evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server(evaluation, server)
     sample_pb2_grpc.add_SampleServiceServicer_to_server(sample, server)
     model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(application), server)
-    open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
-        OpenInferenceServicer(application, draining), server
-    )
     health_servicer = HealthServicer(draining)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     described = (*SERVICES, INFERENCE, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(described, server)
-    return health_servicer
+    return health_servicer, {PREDICT: prediction.ask_predict, MODEL_INFER: inference.ask_infer}
 
 
 async def _set_health(health_servicer: HealthServicer, application: Application | Replica) -> None:

@@ -35,10 +35,13 @@ LOOK_EVERY_S = 0.5
 class KeptOut:
     """The fingerprints of all test digits, as soon as the digits are there. May be used from any thread."""
 
-    def __init__(self, data: DataPreparation, folder: Path, on_known: Callable[[], None]) -> None:
+    def __init__(
+        self, data: DataPreparation, folder: Path, on_known: Callable[[Collection[str]], None]
+    ) -> None:
         """Find them in the background, or read them from `folder`, where an earlier start has left them.
 
-        `on_known` is called on the thread that found them, before `wait` returns.
+        `on_known` is called with them on the thread that found them, before `wait` returns; that may be
+        before this object is there for who makes it.
         """
         self._data = data
         self._path = folder / FILE
@@ -91,7 +94,7 @@ class KeptOut:
         if known is None:
             return
         self._known = known
-        self._on_known()
+        self._on_known(known)
         with self._changed:
             self._of = _name(data)
             self._changed.notify_all()

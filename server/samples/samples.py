@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Engine as Database
 
@@ -16,10 +15,12 @@ from server.datasets import DataPreparation
 from server.errors import SampleNotFound, SamplesFull
 from server.models import ModelStore
 from server.samples.accuracy import HonestReader, HonestReadings, SampleAccuracy, measure_honestly
+from server.samples.incoming import Incoming, clean_incoming
 from server.samples.kept_out import KeptOut
+from server.samples.room import DEFAULT_MIB, Room
 from server.samples.sample import ALL, NewSample, Sample, SampleFilter, SampleUse
 from server.samples.sets import SampleSet, sample_set
-from server.samples.table import TOGETHER, Rows, new_row
+from server.samples.table import Rows, new_row
 
 log = logging.getLogger(__name__)
 
@@ -33,30 +34,49 @@ KEPT_OUT_TIMEOUT_S = 60.0
 class Samples:
     """People's own labelled drawings. May be used from any thread."""
 
-    def __init__(self, database: Database, store: ModelStore, data: DataPreparation, folder: Path) -> None:
-        """Take up the samples in `database`. `folder` is theirs, for what can be found again."""
+    def __init__(
+        self,
+        database: Database,
+        store: ModelStore,
+        data: DataPreparation,
+        folder: Path,
+        limit_mib: int = DEFAULT_MIB,
+    ) -> None:
+        """Take up the samples in `database`. `folder` is theirs, for what can be found again.
+
+        `limit_mib`: how many MiB of drawings are kept at most.
+        """
         self._database = database
-        self.folder = folder
-        """Theirs, on the disk of the data."""
-        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        clean_incoming(self.folder)
         self._reader = HonestReader(store)
         # Between a count and what follows from it nothing comes in.
         self._writing = threading.Lock()
+        self._room = Room(limit_mib)
         self._kept_out = KeptOut(data, folder, self._exclude)
+
+    @property
+    def folder(self) -> Path:
+        """Theirs, on the disk of the data, for what is there for a moment; made anew when it is gone."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder
 
     def add(self, sample: NewSample, request_id: str | None = None) -> tuple[Sample, int]:
         """Keep a drawing; it outlasts a power cut when this returns. Gives it and the number of all.
 
         The same `request_id` gives the same sample. Raises SamplesFull.
         """
-        with self._writing, begin_durably(self._database) as connection:
-            rows = Rows(connection)
-            if request_id and (known := rows.by_request(request_id)):
-                return known, rows.count()
-            _refuse_too_many(rows.count())
-            row = new_row(sample, self._is_test_digit(sample), request_id)
-            rows.insert([row])
-            kept, total = rows.get(row["id"]), rows.count()
+        with self._writing:
+            with begin_durably(self._database) as connection:
+                rows = Rows(connection)
+                if request_id and (known := rows.by_request(request_id)):
+                    return known, rows.count()
+                _refuse_too_many(rows.count(), 1)
+                self._room.refuse_beyond(rows, len(sample.drawing))
+                row = new_row(sample, _is_one_of(sample, self._kept_out.known or ()), request_id)
+                rows.insert([row])
+                kept, total = rows.get(row["id"]), rows.count()
+            self._room.changed(len(sample.drawing))
         assert kept is not None
         log.info("sample added", extra={"sample_id": kept.sample_id, "samples": total})
         return kept, total
@@ -67,25 +87,24 @@ class Samples:
         One is here already when another has its pixels and its label. Raises SamplesFull, and what `samples`
         raises.
         """
-        added = known = 0
-        with self._writing, begin_durably(self._database) as connection:
-            rows = Rows(connection)
-            labelled, total = rows.labelled(), rows.count()
-            waiting: list[dict[str, Any]] = []
+        test_digits = self._kept_out.known
+        with Incoming(self.folder) as incoming:
             for sample in samples:
-                key = (sample.fingerprints[0], sample.label)
-                if key in labelled:
-                    known += 1
-                    continue
-                _refuse_too_many(total)
-                labelled.add(key)
-                waiting.append(new_row(sample, self._is_test_digit(sample)))
-                added, total = added + 1, total + 1
-                if len(waiting) == TOGETHER:
-                    rows.insert(waiting)
-                    waiting = []
-            if waiting:
-                rows.insert(waiting)
+                incoming.add(new_row(sample, _is_one_of(sample, test_digits or ())))
+            with self._writing:
+                with begin_durably(self._database) as connection:
+                    incoming.attach(connection)
+                    rows = Rows(connection)
+                    kept = rows.count()
+                    added, more = incoming.new(connection)
+                    _refuse_too_many(kept, added)
+                    self._room.refuse_beyond(rows, more)
+                    incoming.take_in(connection)
+                    # They may have become known meanwhile, and marked only what was here by then.
+                    if self._kept_out.known is not test_digits:
+                        rows.exclude(self._kept_out.known or ())
+                self._room.changed(more)
+        known, total = incoming.given - added, kept + added
         log.info("samples imported", extra={"added": added, "known": known, "samples": total})
         return added, known, total
 
@@ -134,10 +153,12 @@ class Samples:
 
     def delete(self, sample_id: str) -> None:
         """Forget a sample. Raises SampleNotFound."""
-        with self._writing, begin_durably(self._database) as connection:
-            is_gone = Rows(connection).delete(sample_id)
-        if not is_gone:
-            raise SampleNotFound(sample_id)
+        with self._writing:
+            with begin_durably(self._database) as connection:
+                freed = Rows(connection).delete(sample_id)
+            if freed is None:
+                raise SampleNotFound(sample_id)
+            self._room.changed(-freed)
 
     def training_set(self) -> SampleSet:
         """What a run trains on now: neither what is kept aside nor any test digit.
@@ -187,15 +208,10 @@ class Samples:
         self._kept_out.close()
         self._reader.close()
 
-    def _is_test_digit(self, sample: NewSample) -> bool:
-        """Whether it equals one that is known; `_exclude` marks the others, always after this."""
-        known: Collection[str] = self._kept_out.known or ()
-        return any(one in known for one in sample.fingerprints)
-
-    def _exclude(self) -> None:
+    def _exclude(self, test_digits: Collection[str]) -> None:
         """Mark the samples that equal test digits: those were not known when they were added."""
         with self._writing, begin_durably(self._database) as connection:
-            excluded = Rows(connection).exclude(self._kept_out.known or ())
+            excluded = Rows(connection).exclude(test_digits)
         if excluded:
             log.info("samples excluded", extra={"samples": excluded, "reason": "they equal test digits"})
 
@@ -212,7 +228,12 @@ class Samples:
             yield Rows(connection)
 
 
-def _refuse_too_many(kept: int) -> None:
-    """Whether there is room for one more. Raises SamplesFull."""
-    if kept >= MAX_SAMPLES:
+def _is_one_of(sample: NewSample, test_digits: Collection[str]) -> bool:
+    """Whether it equals a known test digit; `Samples._exclude` marks the others, always after this."""
+    return any(one in test_digits for one in sample.fingerprints)
+
+
+def _refuse_too_many(kept: int, more: int) -> None:
+    """Whether there is room for so many more. Raises SamplesFull."""
+    if kept + more > MAX_SAMPLES:
         raise SamplesFull(kept, MAX_SAMPLES)

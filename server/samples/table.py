@@ -55,6 +55,11 @@ class Rows:
         query = select(func.count()).select_from(table).where(*conditions)
         return int(self._connection.execute(query).scalar_one())
 
+    def drawing_bytes(self, *conditions: Condition) -> int:
+        """How many bytes the drawings are, all or those under a condition."""
+        query = select(func.coalesce(func.sum(func.length(table.c.drawing)), 0)).where(*conditions)
+        return int(self._connection.execute(query).scalar_one())
+
     def insert(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows that `new_row` made, one or more."""
         self._connection.execute(insert(table), rows)
@@ -87,9 +92,11 @@ class Rows:
         changed = self._connection.execute(update(table).where(table.c.id == sample_id).values(values))
         return changed.rowcount > 0
 
-    def delete(self, sample_id: str) -> bool:
-        """Forget a sample. False when there is none."""
-        return self._connection.execute(delete(table).where(table.c.id == sample_id)).rowcount > 0
+    def delete(self, sample_id: str) -> int | None:
+        """Forget a sample: how many bytes its drawing was. None when there is none."""
+        freed = self.drawing_bytes(table.c.id == sample_id)
+        gone = self._connection.execute(delete(table).where(table.c.id == sample_id)).rowcount
+        return freed if gone else None
 
     def arrays(self, *uses: SampleUse) -> Sequence[tuple[str, bytes, int]]:
         """Id, pixels and label of all samples that are used so, in the order in which they were added."""
@@ -100,11 +107,6 @@ class Rows:
             .order_by(table.c.number)
         )
         return [(row.id, row.pixels, row.label) for row in self._connection.execute(query)]
-
-    def labelled(self) -> set[tuple[str, int]]:
-        """The fingerprint of the pixels and the label of every sample."""
-        query = select(table.c.pixels_sha256, table.c.label)
-        return {(row.pixels_sha256, row.label) for row in self._connection.execute(query)}
 
     def exclude(self, test_digits: Collection[str]) -> int:
         """Mark what equals one of these fingerprints, and return how many were not marked before.

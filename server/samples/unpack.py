@@ -10,6 +10,8 @@ import io
 import math
 import mmap
 import re
+import sys
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -31,9 +33,14 @@ ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # Before each entry of a zip's list of contents.
 ENTRY = b"PK\x01\x02"
 ENCRYPTED = 0x1
+# Characters of an array's description; NumPy writes fewer than 130.
+MAX_HEADER = 1000
 PACKED_BY = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # What zip's reader raises for what is damaged.
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, OSError)
+# And what Python's parser does, to which NumPy gives the description of an array. What is nested too deep is
+# a lack of memory to it.
+NOT_PARSED = (MemoryError, SyntaxError, tokenize.TokenError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +188,7 @@ def _read_array(npz: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
                 (1, 0): np.lib.format.read_array_header_1_0,
                 (2, 0): np.lib.format.read_array_header_2_0,
             }[version]
-            shape, is_fortran, dtype = read_header_of(member)
+            shape, is_fortran, dtype = read_header_of(member, max_header_size=MAX_HEADER)
             data = member.read()
         if dtype.hasobject or dtype.kind not in ARRAYS[name]:
             raise InvalidArchive(f"{NPZ}: {name}: an array of {dtype} is not expected")
@@ -189,9 +196,14 @@ def _read_array(npz: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
             raise InvalidArchive(f"{NPZ}: {name}: expected uint8, got {dtype}")
         if len(data) != math.prod(shape) * dtype.itemsize:
             raise InvalidArchive(f"{NPZ}: {name}: expected {shape} of {dtype}, got {len(data)} bytes")
+        if dtype.kind == "U" and data and np.frombuffer(data, f"{dtype.str[0]}u4").max() > sys.maxunicode:
+            raise InvalidArchive(f"{NPZ}: {name}: expected texts, got characters that Unicode does not have")
         return np.frombuffer(data, dtype).reshape(shape, order="F" if is_fortran else "C")
-    except (*DAMAGED, KeyError, TypeError) as error:
-        raise InvalidArchive(f"{NPZ}: {name}: it cannot be read: {error}") from error
+    # Not in NumPy's words, or Python's: those are about the inside of this server.
+    except (*DAMAGED, *NOT_PARSED, KeyError, TypeError) as error:
+        raise InvalidArchive(
+            f"{NPZ}: {name}: it cannot be read; expected an array in NumPy's format 1.0 or 2.0, whole"
+        ) from error
 
 
 def _check_values(arrays: Mapping[str, npt.NDArray[Any]]) -> None:

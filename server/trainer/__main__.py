@@ -17,6 +17,7 @@ from typing import Any, TextIO
 from server.failures import explain
 from server.logs import mark_all_lines, set_up_logging
 from server.protocol import STOP, TrainingSpec
+from server.trainer.lean import leave_out_the_unused
 from server.trainer.reporter import Reporter
 
 # Predictions take the processor from a training, never the other way round.
@@ -51,6 +52,7 @@ def main() -> int:
     try:
         with Reporter(send, spec.options.epochs, spec.elapsed_s) as reporter:
             # TensorFlow takes seconds to import: only now, when progress is being told already.
+            leave_out_the_unused()
             from server.trainer.run import train
 
             train(spec, reporter, stop)

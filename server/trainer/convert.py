@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from server.inference import Engine
 from server.lifeline import end_with_stdin
+from server.trainer.lean import leave_out_the_unused
 
 SAVED_MODEL = "saved_model.zip"
 TFLITE = "model.tflite"
@@ -49,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     end_with_stdin()
     os.nice(NICENESS)
+    leave_out_the_unused()
     convert(chosen.model, chosen.artifact, chosen.out)
     return 0
 
@@ -67,7 +69,7 @@ def convert(model_file: Path, artifact: Path, out: Path) -> None:
     expected = Engine(artifact).probabilities(images)
     pixels = images.astype(np.float32)[..., np.newaxis] / np.float32(255)  # (N, 28, 28, 1)
 
-    model = keras.saving.load_model(model_file, compile=False)
+    model = keras.saving.load_model(model_file, compile=False, safe_mode=True)
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / SERVING
         model.export(str(saved), format="tf_saved_model", verbose=False)

@@ -72,7 +72,7 @@ class Lesson:
 
     def network(self) -> keras.Model:
         """The base version's network, as it was saved."""
-        model: keras.Model = keras.saving.load_model(self.folder / KERAS_MODEL, compile=False)
+        model: keras.Model = keras.saving.load_model(self.folder / KERAS_MODEL, compile=False, safe_mode=True)
         return model
 
     @property

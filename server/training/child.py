@@ -58,12 +58,14 @@ SIGNALS = {
 class TrainingChild:
     """A running `python -m server.trainer`. `stop` may be called from any thread."""
 
-    def __init__(self, spec: TrainingSpec, log_file: Path) -> None:
-        """Start the child. What it and its libraries print goes to `log_file`. Raises OSError."""
+    def __init__(self, spec: TrainingSpec, log_file: Path, scratch: Path) -> None:
+        """Start the child. What it and its libraries print goes to `log_file`, their files to the folder
+        `scratch`. Raises OSError.
+        """
         self._log_file = log_file
         # TensorFlow leaves files there for each function that it compiles, and a child that is ended at once
         # takes none away.
-        self._scratch = log_file.with_suffix(".tmp")
+        self._scratch = scratch
         shutil.rmtree(self._scratch, ignore_errors=True)
         self._scratch.mkdir(parents=True)
         with log_file.open("wb") as stderr:
@@ -74,8 +76,9 @@ class TrainingChild:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 env=child_environment(os.environ, self._scratch),
-                # A group of its own: Ctrl-C in the server's terminal is the server's to deal with.
-                start_new_session=True,
+                # A group of its own: Ctrl-C in the server's terminal is the server's to deal with. Not a
+                # session of its own: Linux gives each of those the same share of the processor, however nice.
+                process_group=0,
             )
         assert (
             self._process.stdin is not None

@@ -10,6 +10,8 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
+SCRATCH = ".tmp"
+
 
 @dataclass(frozen=True)
 class RunFolders:
@@ -20,6 +22,10 @@ class RunFolders:
     def log_file(self, training_id: str) -> Path:
         """What the child and its libraries print."""
         return self.root / "logs" / f"{training_id}.log"
+
+    def scratch(self, training_id: str) -> Path:
+        """What the child's libraries leave while they work. There only until the child has ended."""
+        return self.root / "logs" / f"{training_id}{SCRATCH}"
 
     def checkpoints(self, training_id: str) -> Path:
         """What a run needs to go on after it was cut off. There only until it has ended."""
@@ -37,10 +43,15 @@ class RunFolders:
         """Remove the checkpoint of a run that has ended."""
         shutil.rmtree(self.checkpoints(training_id), ignore_errors=True)
 
-    def clean_checkpoints(self, live: Collection[str]) -> None:
-        """Remove the checkpoints of all runs but those. For the start of a server, before any run."""
+    def clean(self, live: Collection[str]) -> None:
+        """Remove the checkpoints of all runs but those, and what the libraries of killed children have left.
+
+        For the start of a server, before any run.
+        """
         folder = self.root / "checkpoints"
         for path in folder.iterdir() if folder.is_dir() else ():
             if path.name not in live:
                 shutil.rmtree(path, ignore_errors=True)
                 log.info("checkpoint removed", extra={"training_id": path.name})
+        for path in (self.root / "logs").glob(f"*{SCRATCH}"):
+            shutil.rmtree(path, ignore_errors=True)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from server.datasets import DataPreparation
 from server.errors import DataPreparing, NoSamples
-from server.failures import explain
+from server.failures import explain, refusal_of
 from server.gate import GateReport
 from server.models import ModelStore
 from server.protocol import EpochMetrics, Phase, Progress, TrainingSpec, write_samples
@@ -106,8 +106,13 @@ class Supervision:
             log.warning("training failed", extra={"training_id": self.training_id, "reason": str(failure)})
             return self._ended(TrainingState.FAILED, failure_reason=str(failure))
         except Exception as error:
-            log.exception("training failed", extra={"training_id": self.training_id})
-            return self._ended(TrainingState.FAILED, failure_reason=explain(error))
+            reason = explain(error)
+            # What the disk did needs no traceback.
+            cause = None if refusal_of(error) else error
+            log.error(
+                "training failed", exc_info=cause, extra={"training_id": self.training_id, "reason": reason}
+            )
+            return self._ended(TrainingState.FAILED, failure_reason=reason)
         finally:
             if self._staging is not None:
                 shutil.rmtree(self._staging, ignore_errors=True)  # Gone already when it became a version.
@@ -191,7 +196,11 @@ class Supervision:
             if self._stopped.is_set():
                 raise _Stopped
             self._staging = staging = self._store.staging(self.training_id)
-            self._child = child = TrainingChild(self._spec(staging), self._folders.log_file(self.training_id))
+            self._child = child = TrainingChild(
+                self._spec(staging),
+                self._folders.log_file(self.training_id),
+                self._folders.scratch(self.training_id),
+            )
         log.info("training started", extra={"training_id": self.training_id, "pid": child.pid})
         hung: list[str] = []
 

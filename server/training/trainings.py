@@ -47,6 +47,8 @@ log = logging.getLogger(__name__)
 MAX_WAITING = 8
 # How long a cancel waits for its run to be gone: what the child is given to end, and some time to clear up.
 CANCEL_S = 1.9
+# How soon it is tried again to save how a run ended.
+RETRY_SAVE_S = 2.0
 INTERRUPTED = (
     f"the server stopped while it ran, after it had gone on by itself {MAX_RESUMES} times; start it again"
 )
@@ -88,6 +90,8 @@ class Trainings:
         self._waiting: deque[str] = deque()
         # The runs that wait or train, as they are this moment; their rows are written less often.
         self._live: dict[str, TrainingRun] = {}
+        # Those of which it was logged that they cannot be.
+        self._unsaved: set[str] = set()
         self._current: Supervision | None = None
         self._is_closing = False
         self._take_up()
@@ -199,8 +203,11 @@ class Trainings:
             run = self.get(training_id)
             supervision = self._current
             if is_waiting := training_id in self._waiting:
+                cancelled = replace(_ended(run, TrainingState.CANCELLED), queue_position=0)
+                # First: where that cannot be kept, on a full disk, nothing is changed.
+                self._table.update(cancelled)
                 self._waiting.remove(training_id)
-                self._retire(replace(_ended(run, TrainingState.CANCELLED), queue_position=0))
+                self._retire(cancelled)
                 moved_up = tuple(self._waiting)
         if is_waiting:
             self._tell(training_id, *moved_up)
@@ -255,6 +262,7 @@ class Trainings:
         self._worker.join()
 
     def _take_up(self) -> None:
+        """Go on with what an earlier server left: a run that still says it trains was cut off with it."""
         interrupted: list[TrainingRun] = []
         for run in self._table.in_state(TrainingState.RUNNING):
             if version := self._made_by(run.training_id):
@@ -274,7 +282,7 @@ class Trainings:
         for run in (*interrupted, *waiting):
             self._live[run.training_id] = run
             self._waiting.append(run.training_id)
-        self._folders.clean_checkpoints(live=self._live)
+        self._folders.clean(live=self._live)
 
     def _base(self, recipe: str, number: int | None) -> ModelVersion | None:
         """The version that a run of this recipe goes on from, which has learnt no samples."""
@@ -312,8 +320,10 @@ class Trainings:
         """Train what waits, one after the other, until `close`."""
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._is_closing)
+                while not self._waiting and not self._is_closing:
+                    self._changed.wait(RETRY_SAVE_S if self._save_ended() else None)
                 if self._is_closing:
+                    self._save_ended()
                     return
                 run = self._live[self._waiting.popleft()]
                 self._current = Supervision(
@@ -334,7 +344,9 @@ class Trainings:
                 if ended.state.is_final:
                     self._retire(ended)
                 else:
-                    self._save(ended)  # The server goes down; the next one goes on with it.
+                    # The server goes down in order, and the next one goes on with it: as one that waits, so
+                    # that it does not count as cut off.
+                    self._save(replace(ended, state=TrainingState.QUEUED))
                 self._current = None
                 self._changed.notify_all()
             with on_behalf_of(run.call_id):
@@ -359,13 +371,24 @@ class Trainings:
         if self._save(run):
             del self._live[run.training_id]
 
+    def _save_ended(self) -> bool:
+        """Note again how runs ended where that could not be saved; whether there are any left."""
+        ended = [run for run in self._live.values() if run.state.is_final]
+        for run in ended:
+            if self._save(run):
+                del self._live[run.training_id]
+        return any(run.state.is_final for run in self._live.values())
+
     def _save(self, run: TrainingRun) -> bool:
         try:
             self._table.update(run)
-        except SQLAlchemyError:
-            # A full disk, say. The run goes on, and is told from memory for as long as this server lives.
-            log.exception("training not saved", extra={"training_id": run.training_id})
+        except (SQLAlchemyError, OSError) as error:
+            # A full disk, say. The run goes on and is told from memory, and how it ended is saved later.
+            if run.training_id not in self._unsaved:
+                log.error("training not saved", extra={"training_id": run.training_id, "reason": str(error)})
+            self._unsaved.add(run.training_id)
             return False
+        self._unsaved.discard(run.training_id)
         return True
 
     def _now(self, run: TrainingRun) -> TrainingRun:

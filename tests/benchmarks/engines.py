@@ -32,9 +32,9 @@ def onnx_runtime(path: Path) -> Run:
     """The engine as the server sets it up."""
     import onnxruntime
 
-    from server.inference.engine import _options
+    from server.inference.engine import session_options
 
-    session = onnxruntime.InferenceSession(path, _options(1), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(path, session_options(1), providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda images: np.asarray(session.run(None, {name: images})[0])
 

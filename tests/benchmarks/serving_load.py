@@ -3,8 +3,9 @@
     python tests/benchmarks/serving_load.py ADDRESS KIND --image raw --seconds 2 --in-flight 32
 
 KIND is `closed` (every sender waits for its answer and sends the next) or `open` (calls come at --rate,
-answered or not). Whoever is refused with RetryInfo sends nothing until then. Messages stay bytes: what is
-measured is the server, as far as a client in Python lets it. What it prints is JSON.
+answered or not). Whoever is refused with RetryInfo sends nothing until then. What it prints is JSON.
+
+It shares two cores with the server that it measures, so it must need little of them: see lean_channel.py.
 """
 
 from __future__ import annotations
@@ -17,44 +18,52 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import cv2
 import grpc
 import numpy as np
 from digits.v1 import prediction_pb2 as pb
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2
+from lean_channel import Call, Ended, LeanChannel
 
 PREDICT = "/digits.v1.PredictionService/Predict"
 BATCH_PREDICT = "/digits.v1.PredictionService/BatchPredict"
 BATCH = 1024
-DEADLINE_S = 20.0
 WALL_DELAY_S = 0.5
+OK, CANCELLED, EXHAUSTED = (
+    code.value[0]
+    for code in (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED, grpc.StatusCode.RESOURCE_EXHAUSTED)
+)
+RETRY_INFO = b"type.googleapis.com/google.rpc.RetryInfo"
+SENT_TOGETHER = 16
+HEALTH_EVERY_S = 0.1
+HEALTH_PATIENCE_S = 20.0
 
 
 class Outcome:
-    """What became of the calls. Safe to share between threads."""
+    """What became of the calls."""
 
     def __init__(self) -> None:
         self.latencies: list[float] = []
         self.refused = 0
-        self.failed: dict[str, int] = {}
+        self.failed: dict[int, int] = {}
         self.health: list[float] = []
 
-    def receive(self, call: Any, latency_s: float) -> float:
+    def receive(self, ended: Ended, latency_s: float) -> float:
         """Note how a call ended; returns the seconds that its sender is to wait."""
-        code = call.code()
-        if code is grpc.StatusCode.OK:
+        if ended.code == OK:
             self.latencies.append(latency_s)
             return 0.0
-        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        if ended.code == EXHAUSTED:
             self.refused += 1
-            return _retry_delay_s(call)
-        if code is grpc.StatusCode.CANCELLED:
+            return _retry_delay_s(ended)
+        if ended.code == CANCELLED:
             # gRPC's own wall, behind admission: it cannot say when to return.
             self.refused += 1
             return WALL_DELAY_S
-        self.failed[code.name] = self.failed.get(code.name, 0) + 1
+        self.failed[ended.code] = self.failed.get(ended.code, 0) + 1
         return 0.0
 
     def told(self, seconds: float) -> dict[str, Any]:
@@ -72,93 +81,91 @@ class Outcome:
         }
 
 
-def closed(channel: grpc.Channel, method: str, request: bytes, senders: int, seconds: float) -> Outcome:
-    """Every sender waits for its answer before it sends again."""
-    outcome, call = Outcome(), channel.unary_unary(method)
-    stop = time.perf_counter() + seconds
+class Load:
+    """Calls of one method until `seconds` are over."""
 
-    def send() -> None:
-        while (sent := time.perf_counter()) < stop:
-            try:
-                _, answered = call.with_call(request, timeout=DEADLINE_S)
-            except grpc.RpcError as error:
-                answered = error
-            wait_s = outcome.receive(answered, time.perf_counter() - sent)
-            if wait_s:
-                time.sleep(min(wait_s, max(0.0, stop - time.perf_counter())))
+    def __init__(self, channel: LeanChannel, call: Call, seconds: float) -> None:
+        self._channel = channel
+        self._call = call
+        self.outcome = Outcome()
+        self._started = time.perf_counter()
+        self._stop = self._started + seconds
+        # (moment, sender), of calls that are sent later.
+        self._due: list[tuple[float, int]] = []
 
-    _run(channel, outcome, [threading.Thread(target=send) for _ in range(senders)])
-    return outcome
+    def closed(self, senders: int) -> None:
+        """Every sender waits for its answer before it sends again."""
 
-
-def open_loop(
-    channel: grpc.Channel, method: str, request: bytes, senders: int, rate: float, seconds: float
-) -> Outcome:
-    """Calls come at `rate` a second, shared by `senders`, whether earlier ones are answered or not.
-
-    A latency counts from the moment at which the call was due, so that a late client hides nothing.
-    """
-    outcome, call = Outcome(), channel.unary_unary(method)
-    started = time.perf_counter() + 0.1
-    generator = random.Random(1)
-    # (moment, sender): every sender at its own times, at random as independent people are.
-    due = [(started + generator.expovariate(rate / senders), sender) for sender in range(senders)]
-    heapq.heapify(due)
-    not_before = [0.0] * senders
-    under_way = threading.Semaphore(0)
-    sent = 0
-
-    def send(moment: float, sender: int) -> None:
-        def receive(answered: Any) -> None:
+        def receive(sender: int, sent: float, ended: Ended) -> None:
             now = time.perf_counter()
-            if wait_s := outcome.receive(answered, now - moment):
+            heapq.heappush(self._due, (now + self.outcome.receive(ended, now - sent), sender))
+
+        def send(moment: float, sender: int) -> None:
+            self._channel.send(self._call, partial(receive, sender, time.perf_counter()))
+
+        self._due = [(self._started, sender) for sender in range(senders)]
+        self._run(send)
+
+    def open(self, senders: int, rate: float) -> None:
+        """Calls come at `rate` a second, shared by `senders`, whether earlier ones are answered or not.
+
+        A latency counts from the moment at which the call was due, so that a late client hides nothing.
+        """
+        generator = random.Random(1)
+        not_before = [0.0] * senders
+
+        def pause_s() -> float:
+            # Every sender at its own times, at random as independent people are.
+            return generator.expovariate(rate / senders)
+
+        def receive(moment: float, sender: int, ended: Ended) -> None:
+            now = time.perf_counter()
+            if wait_s := self.outcome.receive(ended, now - moment):
                 not_before[sender] = now + wait_s
-            under_way.release()
 
-        call.future(request, timeout=DEADLINE_S).add_done_callback(receive)
-
-    def schedule() -> None:
-        nonlocal sent
-        while due[0][0] < started + seconds:
-            moment, sender = heapq.heappop(due)
-            heapq.heappush(due, (moment + generator.expovariate(rate / senders), sender))
-            if (pause_s := moment - time.perf_counter()) > 0:
-                time.sleep(pause_s)
+        def send(moment: float, sender: int) -> None:
+            heapq.heappush(self._due, (moment + pause_s(), sender))
             if moment >= not_before[sender]:
-                send(moment, sender)
+                self._channel.send(self._call, partial(receive, moment, sender))
+
+        self._due = [(self._started + pause_s(), sender) for sender in range(senders)]
+        heapq.heapify(self._due)
+        self._run(send)
+
+    def _run(self, send: Callable[[float, int], None]) -> None:
+        while (now := time.perf_counter()) < self._stop:
+            sent = 0
+            # Not all that is due at once: what comes in meanwhile is as late.
+            while self._due and self._due[0][0] <= now and sent < SENT_TOGETHER:
+                send(*heapq.heappop(self._due))
                 sent += 1
-
-    _run(channel, outcome, [threading.Thread(target=schedule)])
-    for _ in range(sent):
-        under_way.acquire()
-    return outcome
-
-
-def _run(channel: grpc.Channel, outcome: Outcome, threads: list[threading.Thread]) -> None:
-    """Run the threads to their end, and ask for the server's health ten times a second meanwhile."""
-    check = channel.unary_unary("/grpc.health.v1.Health/Check")
-    for thread in threads:
-        thread.start()
-    while any(thread.is_alive() for thread in threads):
-        time.sleep(0.1)
-        asked = time.perf_counter()
-        try:
-            check(b"", timeout=DEADLINE_S)
-        except grpc.RpcError:
-            continue  # The empty servicer has no health.
-        outcome.health.append(time.perf_counter() - asked)
-    for thread in threads:
-        thread.join()
+            next_moment = min(self._stop, self._due[0][0]) if self._due else self._stop
+            self._channel.receive(next_moment - now)
+        while self._channel.under_way:
+            self._channel.receive(1.0)
 
 
-def _retry_delay_s(call: Any) -> float:
-    metadata = dict(call.trailing_metadata())
-    status = status_pb2.Status.FromString(metadata["grpc-status-details-bin"])
-    retry = error_details_pb2.RetryInfo()
-    return max(
-        (retry.retry_delay.ToTimedelta().total_seconds() for one in status.details if one.Unpack(retry)),
-        default=0.0,
-    )
+def watch_health(address: str, outcome: Outcome, is_over: threading.Event) -> None:
+    """Ask for the server's health ten times a second."""
+    with grpc.insecure_channel(address) as channel:
+        check = channel.unary_unary("/grpc.health.v1.Health/Check")
+        while not is_over.wait(HEALTH_EVERY_S):
+            asked = time.perf_counter()
+            try:
+                check(b"", timeout=HEALTH_PATIENCE_S)
+            except grpc.RpcError:
+                continue  # The empty servicer has no health.
+            outcome.health.append(time.perf_counter() - asked)
+
+
+def _retry_delay_s(ended: Ended) -> float:
+    """What RetryInfo says, which stands among the headers as protobuf has it."""
+    start = ended.headers.index(RETRY_INFO) + len(RETRY_INFO)
+    assert ended.headers[start] == 0x12  # The field `value` of Any, after its type.
+    size = ended.headers[start + 1]
+    retry = error_details_pb2.RetryInfo.FromString(ended.headers[start + 2 : start + 2 + size])
+    delay: float = retry.retry_delay.ToTimedelta().total_seconds()
+    return delay
 
 
 def request_of(image: str) -> tuple[str, bytes]:
@@ -175,13 +182,17 @@ def request_of(image: str) -> tuple[str, bytes]:
     return PREDICT, pb.PredictRequest(image=raw).SerializeToString()
 
 
-def warm_up(call: Callable[..., Any], request: bytes) -> None:
-    """Connect, and wait until what was before is over."""
-    for _ in range(3):
-        try:
-            call(request, timeout=DEADLINE_S, wait_for_ready=True)
-        except grpc.RpcError:
-            time.sleep(WALL_DELAY_S)
+def warm_up(channel: LeanChannel, call: Call) -> None:
+    """Until what was before is over: three answers one after the other."""
+    codes: list[int] = []
+    for _ in range(50):
+        channel.send(call, lambda ended: codes.append(ended.code))
+        while channel.under_way:
+            channel.receive(1.0)
+        if codes[-3:] == [OK] * 3:
+            return
+        time.sleep(0.0 if codes[-1] == OK else WALL_DELAY_S)
+    raise SystemExit(f"no three answers in a row: {codes}")
 
 
 def main() -> None:
@@ -194,14 +205,21 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     chosen = parser.parse_args()
     method, request = request_of(chosen.image)
-    limit = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
-    with grpc.insecure_channel(chosen.address, options=limit) as channel:
-        warm_up(channel.unary_unary(method), request)
-        if chosen.kind == "closed":
-            outcome = closed(channel, method, request, chosen.in_flight, chosen.seconds)
-        else:
-            outcome = open_loop(channel, method, request, chosen.in_flight, chosen.rate, chosen.seconds)
-    json.dump(outcome.told(chosen.seconds), sys.stdout)
+    channel = LeanChannel(chosen.address)
+    call = channel.call(method, request)
+    warm_up(channel, call)
+    load = Load(channel, call, chosen.seconds)
+    is_over = threading.Event()
+    health = threading.Thread(target=watch_health, args=(chosen.address, load.outcome, is_over))
+    health.start()
+    if chosen.kind == "closed":
+        load.closed(chosen.in_flight)
+    else:
+        load.open(chosen.in_flight, chosen.rate)
+    is_over.set()
+    health.join()
+    channel.close()
+    json.dump(load.outcome.told(chosen.seconds), sys.stdout)
 
 
 if __name__ == "__main__":

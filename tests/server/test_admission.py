@@ -13,11 +13,11 @@ from server.errors import Overloaded
 class Traffic:
     """Requests that come every `every_s` of a clock of its own, with `waiting` of them unanswered."""
 
-    def __init__(self, every_s: float) -> None:
+    def __init__(self, every_s: float, look_every: int = LOOK_EVERY) -> None:
         self.waiting = 0
         self.now = 100.0
         self.every_s = every_s
-        self.admission = Admission(lambda: self.waiting, lambda: self.now)
+        self.admission = Admission(lambda: self.waiting, lambda: self.now, look_every)
 
     def send(self, count: int) -> list[Overloaded | None]:
         """What became of `count` requests: None for those let in."""
@@ -77,7 +77,25 @@ def test_no_more_are_refused_than_are_too_many() -> None:
     traffic.waiting = MIN_WAITING + 5
     outcomes = traffic.send(LOOK_EVERY)
     traffic.waiting = 0
-    assert len(refused(outcomes + traffic.send(LOOK_EVERY - 1))) == 5
+    assert 1 <= len(refused(outcomes + traffic.send(LOOK_EVERY - 1))) <= 5
+
+
+def test_the_more_wait_the_larger_the_share_that_is_refused() -> None:
+    shares = []
+    for more in (2, 8, 24, 60):
+        traffic = Traffic(every_s=0.001, look_every=1)
+        traffic.settle(waiting=MIN_WAITING)
+        traffic.waiting += more
+        shares.append(len(refused(traffic.send(400))) / 400)
+    assert 0 < shares[0] < shares[1] < shares[2] <= shares[3] == 0.75
+
+
+def test_who_counts_those_who_wait_each_time_refuses_nobody_once_they_are_few() -> None:
+    traffic = Traffic(every_s=0.001, look_every=1)
+    traffic.settle(waiting=1000)
+    assert refused(traffic.send(2)) != []
+    traffic.waiting = MIN_WAITING
+    assert refused(traffic.send(100)) == []
 
 
 def test_when_the_crowd_is_gone_everybody_is_let_in_again() -> None:
@@ -96,17 +114,44 @@ def test_the_first_after_a_crowd_that_went_is_let_in() -> None:
     assert refused(traffic.send(1)) == []
 
 
-def test_every_refusal_names_another_moment_so_that_they_do_not_all_return_together() -> None:
+def test_refusals_name_moments_that_lie_apart_so_that_they_do_not_all_return_together() -> None:
     traffic = Traffic(every_s=0.001)
     traffic.settle(waiting=1000)
-    first = traffic.now
-    returns = []
-    for _ in range(100):
-        returns += [traffic.now + refusal.retry_after_s for refusal in refused(traffic.send(1))]
-    gaps = [after - before for before, after in pairwise(returns)]
-    assert min(gaps) > 0.001
-    assert 0 < returns[0] - first < 5
-    assert all(refusal.retry_after_s > 0 for refusal in refused(traffic.send(100)))
+    delays = sorted(refusal.retry_after_s for refusal in refused(traffic.send(32)))
+    gaps = [after - before for before, after in pairwise(delays)]
+    assert len(delays) == 24
+    assert min(gaps) > 0
+    assert max(gaps) < (delays[-1] - delays[0]) / 4
+
+
+def test_the_longer_too_many_wait_the_longer_they_are_told_to_stay_away_up_to_a_second() -> None:
+    traffic = Traffic(every_s=0.0001, look_every=1)
+    traffic.settle(waiting=400)
+    delays = []
+    for _ in range(5):
+        delays.append(max(refusal.retry_after_s for refusal in refused(traffic.send(100))))
+        traffic.send(4000)
+    assert delays == sorted(delays)
+    assert delays[0] < 0.1
+    assert 0.5 < delays[-1] <= 1
+
+
+def test_when_few_wait_those_refused_next_are_told_to_come_back_soon() -> None:
+    traffic = Traffic(every_s=0.0001, look_every=1)
+    traffic.settle(waiting=400)
+    traffic.send(20_000)
+    assert refused(traffic.send(10))[0].retry_after_s > 0.2
+    traffic.waiting = 10
+    traffic.send(5000)
+    traffic.waiting = 400
+    assert refused(traffic.send(10))[0].retry_after_s < 0.1
+
+
+def test_nobody_is_told_to_return_before_half_of_those_who_wait_are_answered() -> None:
+    traffic = Traffic(every_s=0.001)
+    traffic.settle(waiting=100)
+    for refusal in refused(traffic.send(LOOK_EVERY)):
+        assert refusal.retry_after_s >= 0.5 * (100 - LOOK_EVERY) * 0.001
 
 
 def test_a_line_a_second_tells_how_many_were_refused(caplog: pytest.LogCaptureFixture) -> None:

@@ -33,6 +33,7 @@ def test_an_ipv6_host_is_put_in_brackets() -> None:
         ("DIGITS_MNIST_URL", "ftp://example.org/x", "an http:// or https:// address"),
         ("DIGITS_INSECURE", "yes", "0 or 1, got 'yes'"),
         ("DIGITS_METRICS_PORT", "http", "a whole number from 0 to 65535, got 'http'"),
+        ("DIGITS_SAMPLES_MIB", "0", "a whole number from 1 to 1.07374e+09, got '0'"),
         ("DIGITS_LOG_LEVEL", "loud", "one of debug, info, warning, error, got 'loud'"),
         ("DIGITS_SHUTDOWN_GRACE_S", "nan", "a number from 0 to 300, got 'nan'"),
     ],

@@ -15,7 +15,7 @@ from server.errors import NothingDeployed
 from server.models import ModelStore
 from server.replica import Replica
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture
@@ -93,6 +93,20 @@ def test_a_version_that_cannot_be_loaded_leaves_the_old_one_and_is_tried_again(
         time.sleep(0.01)
     assert replica.deployed == 1
     artifact.write_bytes(whole)
+    wait_for(replica, 2)
+
+
+def test_it_answers_nothing_once_that_is_announced_until_a_version_is(owner: ModelStore, start: Any) -> None:
+    owner.announce_deployed(1)
+    replica = start()
+    owner.announce_deployed(None)
+    deadline = time.monotonic() + PATIENCE_S
+    while replica.deployed is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    with pytest.raises(NothingDeployed):
+        replica.version(None)
+    owner.announce_deployed(2)
     wait_for(replica, 2)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine as Database
+from sqlalchemy.exc import DatabaseError
 
 from server.database import open_database
 from server.datasets import DataPreparation, Dataset
@@ -95,7 +97,7 @@ def house(
     house.close()
 
 
-DEPLOYED, ROLLED_BACK, DELETED = DeploymentAction
+DEPLOYED, ROLLED_BACK, DELETED, UNDEPLOYED = DeploymentAction
 
 
 def test_at_the_first_start_the_shipped_version_answers(house: House) -> None:
@@ -303,8 +305,8 @@ def test_a_request_under_way_is_answered_by_the_version_that_is_deleted_meanwhil
     assert submitted is not None
     deleting = threading.Thread(target=house.delete, args=(2,))
     deleting.start()
-    assert submitted.answer.result(20).probabilities.shape == (1000, 10)
-    deleting.join(20)
+    assert submitted.answer.result(60).probabilities.shape == (1000, 10)
+    deleting.join(60)
     assert not deleting.is_alive()
 
 
@@ -325,6 +327,27 @@ def test_the_next_start_ends_a_deletion_that_was_cut_off(house: House, save: Sav
     assert house.actions == [(1, DEPLOYED), (2, DELETED)]
 
 
+def test_an_undeployment_is_in_the_list_and_told_to_replicas(house: House) -> None:
+    house.versions.undeploy("a test")
+    assert house.engines.deployed is None
+    assert house.actions == [(1, DEPLOYED), (1, UNDEPLOYED)]
+    assert house.store.announced_deployed() == 0
+
+    house.versions.redeploy("a test")
+    assert house.engines.deployed == 1
+    assert house.actions == [(1, DEPLOYED), (1, UNDEPLOYED), (1, DEPLOYED)]
+    assert house.store.announced_deployed() == 1
+
+
+def test_a_start_after_an_undeployment_deploys_again_and_says_so(house: House) -> None:
+    house.versions.undeploy("a test")
+    house.restart()
+    assert house.engines.deployed == 1
+    newest = house.versions.history(0, 1)[0][0]
+    assert (newest.action, newest.cause) == (DEPLOYED, "the server started anew")
+    assert house.store.announced_deployed() == 1
+
+
 def test_what_was_deployed_last_is_served_after_a_restart(house: House, save: Save, regression: Any) -> None:
     save(house.store, regression)
     house.versions.deploy(2, "")
@@ -333,15 +356,73 @@ def test_what_was_deployed_last_is_served_after_a_restart(house: House, save: Sa
     assert house.actions == [(1, DEPLOYED), (2, DEPLOYED)]
 
 
-def test_when_the_last_one_cannot_be_loaded_the_shipped_one_answers_and_the_list_says_so(
+def test_when_the_last_one_cannot_be_loaded_the_one_before_it_answers_and_the_list_says_why(
+    house: House, save: Save, regression: Any
+) -> None:
+    for number in (2, 3, 4):
+        save(house.store, regression)
+        house.versions.deploy(number, "")
+    house.close()
+    models = house.folder / "models"
+    (models / "000004" / "model.onnx").write_bytes(b"damaged")
+    (models / "000003" / "version.json").write_bytes(b"damaged")
+    house.open()
+    assert house.engines.deployed == 2
+    newest = house.versions.history(0, 1)[0][0]
+    assert (newest.model_version, newest.action) == (2, DeploymentAction.ROLLED_BACK)
+    assert newest.cause.startswith("version 4 could not be loaded at start: model.onnx is damaged: 7 bytes")
+    assert newest.previous_version == 4
+    assert house.store.announced_deployed() == 2
+
+
+def test_when_none_before_it_can_be_loaded_either_the_shipped_one_answers(
     house: House, save: Save, regression: Any
 ) -> None:
     save(house.store, regression)
     house.versions.deploy(2, "")
     house.close()
-    (house.folder / "models" / "000002" / "model.onnx").write_bytes(b"damaged")
+    shutil.rmtree(house.folder / "models" / "000002")
+    (house.folder / "models" / "000001" / "model.onnx").unlink()
     house.open()
-    assert house.engines.deployed == 1
+    # A new copy of it: the first one stays as it is, for whoever wants to look.
+    assert house.engines.deployed == 3
     newest = house.versions.history(0, 1)[0][0]
-    assert (newest.model_version, newest.cause) == (1, "version 2 could not be loaded at start")
-    assert newest.previous_version == 2
+    assert newest.cause.startswith("version 2 could not be loaded at start: no version 2")
+
+
+def test_the_numbers_of_versions_whose_folders_are_lost_are_not_given_again(
+    house: House, save: Save, regression: Any
+) -> None:
+    save(house.store, regression)
+    save(house.store, regression)
+    house.versions.deploy(3, "")
+    house.close()
+    shutil.rmtree(house.folder / "models")
+    house.open()
+    assert house.engines.deployed == 4
+    assert house.store.get(4).is_shipped
+
+
+@pytest.mark.parametrize("fault", ["record", "announcement"])
+def test_a_deployment_that_cannot_be_kept_changes_nothing(
+    house: House, save: Save, regression: Any, fault: str
+) -> None:
+    save(house.store, regression)
+    before = house.actions
+    announcement = house.folder / "models" / "deployed"
+    if fault == "record":
+        with house.database.begin() as connection:
+            connection.exec_driver_sql(
+                "CREATE TRIGGER full BEFORE INSERT ON deployments BEGIN SELECT RAISE(FAIL, 'full'); END"
+            )
+    else:
+        announcement.with_name("deployed.new").mkdir()
+    with pytest.raises((DatabaseError, OSError)):
+        house.versions.deploy(2, "")
+    assert (house.engines.deployed, house.store.announced_deployed()) == (1, 1)
+    with house.database.begin() as connection:
+        connection.exec_driver_sql("DROP TRIGGER IF EXISTS full")
+    assert house.actions == before
+    shutil.rmtree(announcement.with_name("deployed.new"), ignore_errors=True)
+    house.versions.deploy(2, "")
+    assert (house.engines.deployed, house.store.announced_deployed()) == (2, 2)

@@ -10,7 +10,7 @@ from server.errors import InvalidArgument
 from server.evaluation import Evaluation
 from server.exports import Export, ExportFormat
 from server.gate import GateReport
-from server.models import Deployment, DeploymentAction, ModelVersion
+from server.models import Damage, Deployment, DeploymentAction, ModelVersion
 from server.recipes import TrainingOptions
 from server.rpc.convert import evaluation as evaluation_convert
 from server.rpc.convert import gate as gate_convert
@@ -21,6 +21,7 @@ ACTIONS: Mapping[DeploymentAction, int] = {
     DeploymentAction.DEPLOYED: pb.DEPLOYMENT_ACTION_DEPLOYED,
     DeploymentAction.ROLLED_BACK: pb.DEPLOYMENT_ACTION_ROLLED_BACK,
     DeploymentAction.DELETED: pb.DEPLOYMENT_ACTION_DELETED,
+    DeploymentAction.UNDEPLOYED: pb.DEPLOYMENT_ACTION_UNDEPLOYED,
 }
 
 FORMATS: Mapping[ExportFormat, int] = {
@@ -32,9 +33,14 @@ FORMATS: Mapping[ExportFormat, int] = {
 
 
 def model(
-    version: ModelVersion, evaluation: Evaluation, report: GateReport | None, *, is_deployed: bool
+    version: ModelVersion,
+    evaluation: Evaluation,
+    report: GateReport | None,
+    damage: Damage | None,
+    *,
+    is_deployed: bool,
 ) -> pb.Model:
-    """A version with the evaluation it was made with, and how it did at the gate."""
+    """A version with the evaluation it was made with, how it did at the gate, and what is wrong with it."""
     return pb.Model(
         model_version=version.version,
         is_deployed=is_deployed,
@@ -47,7 +53,16 @@ def model(
         evaluation=evaluation_convert.evaluation(evaluation),
         uncertain_below=version.uncertain_below,
         gate=gate_convert.gate(report),
+        damage=_damage(damage),
     )
+
+
+def unreadable(versions: Mapping[int, Damage]) -> list[pb.UnreadableModel]:
+    """Versions of which nothing but this is known."""
+    return [
+        pb.UnreadableModel(model_version=number, damage=_damage(damage))
+        for number, damage in versions.items()
+    ]
 
 
 def export_format(request: pb.ExportModelRequest) -> ExportFormat:
@@ -78,6 +93,10 @@ def deployment(entry: Deployment) -> pb.Deployment:
         create_time=timestamp(entry.created),
         previous_version=entry.previous_version or 0,
     )
+
+
+def _damage(damage: Damage | None) -> pb.Damage | None:
+    return None if damage is None else pb.Damage(reason=damage.reason, can_answer=damage.can_answer)
 
 
 def _provenance(version: ModelVersion) -> pb.Provenance:

@@ -104,6 +104,6 @@ def refusal(error: DigitsError | None) -> prediction_pb2.Refusal:
     return prediction_pb2.Refusal(
         code=status.status_code(error).value[0],
         reason=error.reason,
-        message=error.message,
+        message=status.to_message(error),
         field=error.field if isinstance(error, InvalidArgument) else "",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from digits.oip import open_inference_pb2 as pb
@@ -21,6 +22,7 @@ SIDE = 28
 CLASSES = 10
 # As BatchPredict has it.
 MAX_ROWS = 1024
+VERSION = re.compile(r"[0-9]{1,10}")
 
 
 def check_name(name: str) -> None:
@@ -40,8 +42,8 @@ def version_number(name: str, version: str, application: Application | Replica) 
     if not version:
         return None
     try:
-        # Not `isdigit`: there are digits that are no numbers.
-        number = int(version) if version.isascii() and version.isdecimal() else 0
+        # Not `isdigit`: there are digits that are no numbers. Nor does Python read thousands of them as one.
+        number = int(version) if VERSION.fullmatch(version) else 0
         # The common case, without a look at the disk.
         return number if number == application.deployed else application.version(number).version
     except DigitsError:

@@ -27,17 +27,21 @@ from server.errors import (
     ReadOnly,
     Unsupported,
 )
+from server.prediction import Answer
 from server.replica import Replica
 from server.rpc import status
+from server.rpc.direct import Asked
 from server.rpc.interceptors import Context
 from server.rpc.open_inference import model
+from server.rpc.open_inference.outputs import read_outputs, write_response
 from server.rpc.open_inference.statistics import Statistics
-from server.rpc.open_inference.tensors import Outputs, read_input
+from server.rpc.open_inference.tensors import read_input
 from server.streams import in_order
 
 log = logging.getLogger(__name__)
 
 EXTENSIONS = ("classification", "model_configuration", "model_repository", "parameters", "statistics")
+TIMEOUT = "timeout"
 # Requests of one stream that are worked on together.
 STREAM_WINDOW = 128
 DEPLOY_CAUSE = "asked for by RepositoryModelLoad"
@@ -116,6 +120,34 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         remaining_s: float | None = context.time_remaining()
         return await self._infer(request, math.inf if remaining_s is None else remaining_s)
 
+    def ask_infer(self, request: Any) -> Asked | None:
+        """What a request of ModelInfer asks of the engine, if it holds model inputs; None otherwise."""
+        came = time.perf_counter_ns()
+        if not isinstance(request, pb.ModelInferRequest) or TIMEOUT in request.parameters:
+            return None
+        if request.model_version and request.model_version != str(self._application.deployed):
+            return None
+        try:
+            model.check_name(request.model_name)
+            images, outputs = read_input(request), read_outputs(request.outputs)
+        except DigitsError:
+            return None  # `ModelInfer` tells it.
+        if isinstance(images, list):
+            return None
+        read = time.perf_counter_ns()
+        rows = len(images)
+
+        def respond(answer: Answer) -> bytes:
+            inferred = time.perf_counter_ns()
+            number, (probabilities, _, engine_ms) = answer.model_version, answer.result
+            response = write_response(outputs, number, request.id, probabilities)
+            engine_ns = int(engine_ms * 1e6)
+            times = (came, read, inferred, time.perf_counter_ns())
+            self._statistics.answered(number, rows, inferred - read - engine_ns, engine_ns, times)
+            return response
+
+        return Asked(images, None, respond)
+
     async def ModelStreamInfer(
         self, request_iterator: AsyncIterator[pb.ModelInferRequest], context: Context
     ) -> AsyncIterator[pb.ModelStreamInferResponse]:
@@ -128,7 +160,7 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         try:
             return pb.ModelStreamInferResponse(infer_response=await self._infer_patiently(request))
         except DigitsError as error:
-            message = error.message
+            message = status.to_message(error)
         except Exception as error:
             log.error("bug", exc_info=error, extra={"method": "ModelStreamInfer"})
             message = status.INTERNAL_MESSAGE
@@ -151,7 +183,7 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         version = self._version(request.model_name, request.model_version)
         try:
             images = read_input(request)
-            outputs = Outputs(request.outputs)
+            outputs = read_outputs(request.outputs)
             if request.parameters:
                 remaining_s = min(remaining_s, _timeout_s(request))
             expires = time.monotonic() + remaining_s
@@ -179,13 +211,12 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
                 self._statistics.failed(asked, time.perf_counter_ns() - came)
             raise
         inferred = time.perf_counter_ns()
-        response = pb.ModelInferResponse(model_name=model.NAME, model_version=str(answered), id=request.id)
-        outputs.write(response, probabilities)
+        written = write_response(outputs, answered, request.id, probabilities)
         times = (came, read, inferred, time.perf_counter_ns())
         self._statistics.answered(
             answered, len(probabilities), int(queue_ms * 1e6), int(engine_ms * 1e6), times
         )
-        return response
+        return pb.ModelInferResponse.FromString(written)
 
     # The repository
 
@@ -259,9 +290,9 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
 
 def _timeout_s(request: pb.ModelInferRequest) -> float:
     """How long the request says it is waited for. Raises InvalidArgument."""
-    if "timeout" not in request.parameters:
+    if TIMEOUT not in request.parameters:
         return math.inf
-    parameter = request.parameters["timeout"]
+    parameter = request.parameters[TIMEOUT]
     value = getattr(parameter, parameter.WhichOneof("parameter_choice") or "int64_param")
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise InvalidArgument("parameters.timeout", f"expected microseconds, 0 or more, got {value!r}")
@@ -281,7 +312,8 @@ def _configured_version(request: pb.RepositoryModelLoadRequest) -> int | None:
         policy = json.loads(request.parameters["config"].string_param).get("version_policy", {})
         chosen = policy.get("specific", {}).get("versions", [])
         versions = [int(version) for version in chosen]
-    except (ValueError, TypeError, AttributeError):
+    # JSON knows Infinity, and brackets within brackets that Python does not follow to their end.
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         raise InvalidArgument(field, "expected a configuration as a JSON object") from None
     if len(versions) > 1:
         raise InvalidArgument(field, f"expected one version in version_policy, got {len(versions)}")

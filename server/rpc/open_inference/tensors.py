@@ -1,4 +1,4 @@
-"""Tensors of the protocol to images, and probabilities to tensors."""
+"""Tensors of the protocol to images."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from digits.oip import open_inference_pb2 as pb
 from server.errors import InvalidArgument, Unsupported
 from server.prediction import EncodedImage
 from server.rpc.open_inference.model import (
-    CLASSES,
-    DIGIT,
     ENCODED,
     IMAGE,
     MAX_ROWS,
     NAME,
-    PROBABILITIES,
     SIDE,
 )
 
 PIXELS = SIDE * SIDE
 IMAGE_TYPES: Mapping[str, np.dtype[Any]] = {"UINT8": np.dtype("u1"), "FP32": np.dtype("<f4")}
 SHARED_MEMORY = "shared_memory_region"
+ONE = int(np.float32(1).view("<u4"))
+# Of a shape that came, so many sizes are looked at: a million of them are no tensor of anybody's.
+MAX_RANK = 8
 
 Images = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
@@ -77,8 +77,9 @@ def _images(tensor: pb.ModelInferRequest.InferInputTensor, raw: bytes | None) ->
         raise InvalidArgument(
             "inputs[0].datatype", f"expected UINT8 or FP32 for '{IMAGE}', got '{tensor.datatype}'"
         )
-    # A single image may come without its batch.
-    shape = [1, *tensor.shape] if len(tensor.shape) == 3 else list(tensor.shape)
+    shape = list(tensor.shape[: MAX_RANK + 1])
+    if len(shape) == 3:
+        shape = [1, *shape]  # A single image may come without its batch.
     if len(shape) != 4 or shape[1:] != [SIDE, SIDE, 1]:
         raise InvalidArgument(
             "inputs[0].shape",
@@ -94,12 +95,19 @@ def _images(tensor: pb.ModelInferRequest.InferInputTensor, raw: bytes | None) ->
         )
     else:
         values = np.frombuffer(raw, dtype)
-    # A NaN is neither: it fails the comparison.
-    if dtype.kind == "f" and not (values.min() >= 0 and values.max() <= 1):
+    if dtype.kind == "f" and not _are_shares(values):
         raise InvalidArgument(
             "inputs[0]", f"expected FP32 pixels in [0, 1], got {values.min():g} to {values.max():g}"
         )
     return values.reshape(rows, SIDE, SIDE)
+
+
+def _are_shares(values: Images) -> bool:
+    """Whether all float32 values are in [0, 1]. A NaN is not."""
+    # As whole numbers, floats from 0 to 1 are those up to 1's, so that one look is enough; but for -0.
+    if values.view("<u4").max() <= ONE:
+        return True
+    return bool(values.min() >= 0 and values.max() <= 1)
 
 
 def _typed_images(tensor: pb.ModelInferRequest.InferInputTensor, dtype: np.dtype[Any], rows: int) -> Images:
@@ -166,64 +174,6 @@ def _rows(rows: int) -> int:
     return rows
 
 
-class Outputs:
-    """What a request wants back. Raises InvalidArgument or Unsupported when it cannot have it."""
-
-    def __init__(self, wanted: Sequence[pb.ModelInferRequest.InferRequestedOutputTensor]) -> None:
-        self._wanted = tuple(_wanted(index, output) for index, output in enumerate(wanted)) or _EVERYTHING
-        if len({name for name, _ in self._wanted}) < len(self._wanted):
-            raise InvalidArgument("outputs", "expected every output once")
-
-    def write(self, response: pb.ModelInferResponse, probabilities: npt.NDArray[np.float32]) -> None:
-        """Put the tensors for (N, 10) float32 probabilities into a response."""
-        rows = len(probabilities)
-        for name, top in self._wanted:
-            if name == DIGIT:
-                response.outputs.add(name=DIGIT, datatype="INT64", shape=(rows,))
-                response.raw_output_contents.append(probabilities.argmax(axis=1).astype("<i8").tobytes())
-            elif top:
-                response.outputs.add(name=PROBABILITIES, datatype="BYTES", shape=(rows, top))
-                response.raw_output_contents.append(_classification(probabilities, top))
-            else:
-                response.outputs.add(name=PROBABILITIES, datatype="FP32", shape=(rows, CLASSES))
-                response.raw_output_contents.append(probabilities.astype("<f4", copy=False).tobytes())
-
-
-_EVERYTHING = ((PROBABILITIES, 0), (DIGIT, 0))
-
-
-def _wanted(index: int, output: pb.ModelInferRequest.InferRequestedOutputTensor) -> tuple[str, int]:
-    """The name of an output, and how many classes are wanted as text, 0 for the tensor itself."""
-    if output.name not in (PROBABILITIES, DIGIT):
-        raise InvalidArgument(
-            f"outputs[{index}].name",
-            f"unexpected inference output '{output.name}' for model '{NAME}': "
-            f"expected '{PROBABILITIES}' or '{DIGIT}'",
-        )
-    if SHARED_MEMORY in output.parameters:
-        raise Unsupported(f"outputs[{index}]: shared memory is not supported")
-    if "classification" not in output.parameters:
-        return output.name, 0
-    parameter = output.parameters["classification"]
-    top = getattr(parameter, parameter.WhichOneof("parameter_choice") or "int64_param")
-    if output.name != PROBABILITIES or isinstance(top, bool) or not isinstance(top, int) or top < 1:
-        raise InvalidArgument(
-            f"outputs[{index}].parameters.classification",
-            f"expected a number of classes from 1, for '{PROBABILITIES}', got {top!r}",
-        )
-    return output.name, min(top, CLASSES)
-
-
-def _classification(probabilities: npt.NDArray[np.float32], top: int) -> bytes:
-    """The most probable digits as `score:index:label`, each after 4 bytes of its length."""
-    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
-    texts = (
-        f"{row[digit]:f}:{digit}:{digit}".encode()
-        for row, digits in zip(probabilities, best, strict=True)
-        for digit in digits
-    )
-    return b"".join(struct.pack("<I", len(text)) + text for text in texts)
-
-
 def _text(shape: Sequence[int]) -> str:
-    return f"[{','.join(map(str, shape))}]"
+    told = [str(size) for size in shape[:MAX_RANK]] + ["…"] * (len(shape) > MAX_RANK)
+    return f"[{','.join(told)}]"

@@ -121,7 +121,8 @@ def test_closing_ends_the_child_at_once(serve: Serve, tmp_path: Path) -> None:
     started = time.perf_counter()
     preparation.close()
     preparation.close()
-    assert time.perf_counter() - started < 5
+    # The download would go on for ever.
+    assert time.perf_counter() - started < DEADLINE_S
     assert children() == []
 
 
@@ -161,8 +162,8 @@ def test_the_child_ends_with_a_server_that_is_killed(serve: Serve, tmp_path: Pat
         each for each in psutil.Process(parent.pid).children() if "--end-with-stdin" in each.cmdline()
     ]
     os.kill(parent.pid, signal.SIGKILL)
-    parent.wait(10)
-    child.wait(10)
+    parent.wait(60)
+    child.wait(60)
     assert not child.is_running()
 
 

@@ -54,7 +54,7 @@ def test_the_command_ends_with_its_standard_input(serve: Serve, tmp_path: Path) 
     assert child.stdout is not None
     assert b"downloading" in child.stdout.readline()
     child.stdin.close()
-    assert child.wait(5) != 0
+    assert child.wait(60) != 0
     child.stdout.close()
 
 
@@ -75,7 +75,7 @@ def test_a_preparation_that_is_killed_at_any_moment_leaves_no_half_written_folde
         child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         time.sleep(0.1 + 0.08 * attempt)
         child.kill()
-        child.wait(10)
+        child.wait(60)
         folders = [path for path in root.glob("*") if path.is_dir() and not path.name.startswith(".")]
         assert all(is_intact(folder) for folder in folders)
     assert run("--root", root).returncode == 0

@@ -18,7 +18,7 @@ from server.errors import DeadlineExceeded, Overloaded, ShuttingDown
 from server.inference import BatchResult, Engine, MicroBatcher
 
 Images = npt.NDArray[np.uint8]
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class GatedEngine:

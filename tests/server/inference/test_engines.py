@@ -20,7 +20,7 @@ from server.inference.engines import MAX_OTHERS
 from server.models import ModelStore
 
 Images = npt.NDArray[np.uint8]
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture

@@ -93,6 +93,34 @@ def test_a_deletion_deploys_nothing(database: Engine) -> None:
     assert record.deleted() == {1}
 
 
+def test_an_undeployment_is_in_the_list_and_what_is_deployed_after_it_takes_over_from_none(
+    database: Engine,
+) -> None:
+    record = Deployments(database)
+    record.deploy(1, "first start")
+    record.deploy(2, "better")
+    record.undeploy("asked for by RepositoryModelUnload")
+    record.undeploy("asked for again")
+    # The last one is still that which a new start would serve, and the one to go back to is still the first.
+    assert (record.current(), record.before(), record.deleted()) == (2, (1,), frozenset())
+
+    record.deploy(2, "asked for by RepositoryModelLoad")
+
+    entries, total = record.list(0, 2)
+    assert [(entry.model_version, entry.action, entry.previous_version) for entry in entries] == [
+        (2, DeploymentAction.DEPLOYED, None),
+        (2, DeploymentAction.UNDEPLOYED, None),
+    ]
+    assert total == 4
+    assert record.before() == (1,)
+
+
+def test_nothing_can_be_undeployed_before_the_first_deployment(database: Engine) -> None:
+    record = Deployments(database)
+    record.undeploy("by mistake")
+    assert record.list(0, 20) == ((), 0)
+
+
 def test_one_goes_back_to_what_answered_before_and_then_further(database: Engine) -> None:
     record = Deployments(database)
     for version in (1, 2, 3):

@@ -36,7 +36,7 @@ def id_of(channel: grpc.Channel, method: str, request: Message | bytes, sent: st
     """The id that comes back with the answer, or with the refusal."""
     metadata = () if sent is None else (("x-request-id", sent),)
     data = request if isinstance(request, bytes) else request.SerializeToString()
-    call = channel.unary_unary(method).future(data, metadata=metadata, timeout=20)
+    call = channel.unary_unary(method).future(data, metadata=metadata, timeout=60)
     return str(dict(call.trailing_metadata()).get("x-request-id", ""))
 
 
@@ -99,17 +99,17 @@ def test_the_training_child_writes_the_id_of_the_call_that_asked_for_it(
 ) -> None:
     service = training_pb2_grpc.TrainingServiceStub(channel)
     deadline = time.monotonic() + PATIENCE_S
-    while not service.ListRecipes(training_pb2.ListRecipesRequest(), timeout=10).HasField("data_source"):
+    while not service.ListRecipes(training_pb2.ListRecipesRequest(), timeout=60).HasField("data_source"):
         assert time.monotonic() < deadline, "no digits"
         time.sleep(0.05)
     options = training_pb2.TrainingOptions(epochs=200, batch_size=8)
     request = training_pb2.StartTrainingRequest(recipe="classic", options=options)
-    run = service.StartTraining(request, metadata=(("x-request-id", "teach-it"),), timeout=10).training
+    run = service.StartTraining(request, metadata=(("x-request-id", "teach-it"),), timeout=60).training
     while not (told := childs_lines(server, run.training_id)):
         assert time.monotonic() < deadline, "the child writes nothing"
         time.sleep(0.05)
     cancel = training_pb2.CancelTrainingRequest(training_id=run.training_id)
-    service.CancelTraining(cancel, metadata=(("x-request-id", "stop-it"),), timeout=10)
+    service.CancelTraining(cancel, metadata=(("x-request-id", "stop-it"),), timeout=60)
     assert told[0]["event"] == "training begins"
     assert {line.get("request_id") for line in told} == {"teach-it"}
     expected = {"training queued", "training started", "training ended", "called"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -185,6 +186,35 @@ async def test_an_image_without_ink_is_refused(
         assert refusal.value.field == field
 
 
+@pytest.mark.parametrize("read", ["one", "a batch", "a number"])
+async def test_a_picture_that_is_refused_is_let_go_at_once(predictor: Predictor, read: str) -> None:
+    # Not only when Python's collector comes by: large ones would pile up until then.
+    blank = EncodedImage(cv2.imencode(".png", np.full((64, 64), 255, np.uint8))[1].tobytes())
+    work = {
+        "one": lambda: predictor.predict(blank),
+        "a batch": lambda: predictor.predict_batch([blank] * 3),
+        "a number": lambda: NumberReader(predictor).read(blank.data),
+    }[read]
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)  # What it finds it keeps for us to look at.
+    refused = 0
+    try:
+        # The last one may still be in hand, and `pytest.raises` holds on to an error as well.
+        for _ in range(3):
+            try:
+                await work()
+            except BlankImage:
+                refused += 1
+        gc.collect()
+        assert refused == 3
+        assert [one for one in gc.garbage if isinstance(one, BlankImage)] == []
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+
 async def test_an_encoded_image_cannot_be_the_models_input_as_it_is(
     predictor: Predictor, seven: Images
 ) -> None:
@@ -249,6 +279,49 @@ async def test_the_first_bad_image_of_a_batch_is_named(
     with pytest.raises(InvalidImage) as refusal:
         await predictor.predict_batch(pixels)
     assert refusal.value.field == f"images[{bad[0]}].pixels"
+
+
+async def test_large_images_of_a_batch_are_all_answered_each_in_its_place(
+    predictor: Predictor, images: Images
+) -> None:
+    def large(image: Images) -> EncodedImage:
+        canvas = cv2.resize(255 - image, (1400, 1400), interpolation=cv2.INTER_NEAREST)
+        return EncodedImage(cv2.imencode(".bmp", canvas)[1].tobytes())
+
+    chosen = [large(image) for image in images[:24]]
+    result = await predictor.predict_batch(chosen)
+    alone = [(await predictor.predict(one)).prediction for one in chosen]
+    assert len(result.predictions) == len(alone)
+    for prediction, other in zip(result.predictions, alone, strict=True):
+        np.testing.assert_array_equal(prediction.model_input, other.model_input)
+
+
+async def test_a_batch_of_large_images_lets_others_come_in_between(
+    predictor: Predictor, images: Images
+) -> None:
+    canvas = cv2.resize(255 - images[0], (4000, 4000), interpolation=cv2.INTER_NEAREST)
+    large = EncodedImage(cv2.imencode(".png", canvas)[1].tobytes())
+    batch = asyncio.create_task(predictor.predict_batch([large] * 200))
+    await asyncio.sleep(0)
+    for image in images[:5]:
+        await predictor.predict(png(image))
+    assert not batch.done()
+    batch.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await batch
+
+
+async def test_many_raw_images_that_are_placed_first_leave_the_event_loop_free(
+    predictor: Predictor, images: Images
+) -> None:
+    many = [raw(image) for image in images] * 4
+    batch = asyncio.create_task(predictor.predict_batch(many, Preprocessing.NORMALISE))
+    turns = 0
+    while not batch.done():
+        await asyncio.sleep(0.001)
+        turns += 1
+    assert turns > 2
+    assert len((await batch).predictions) == len(many)
 
 
 async def test_many_at_once_each_get_the_answer_to_their_own_image(

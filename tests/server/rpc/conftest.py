@@ -66,7 +66,7 @@ class Refusal:
 def refusal(method: Callable[..., Any], request: Message) -> Refusal:
     """Call a method that must refuse, and return what it says."""
     try:
-        reply = method(request, timeout=20)
+        reply = method(request, timeout=60)
     except grpc.RpcError as error:
         return Refusal(error)
     raise AssertionError(f"expected a refusal, got {reply}")
@@ -104,7 +104,7 @@ def wait_for_data(stubs: Stubs) -> None:
     """Wait until the digits are there: test digits are refused as UNAVAILABLE until then."""
     deadline = time.monotonic() + 60
     while True:
-        reply = stubs.evaluation.ListDatasets(evaluation_pb2.ListDatasetsRequest(), timeout=10)
+        reply = stubs.evaluation.ListDatasets(evaluation_pb2.ListDatasetsRequest(), timeout=60)
         if reply.HasField("data_source"):
             return
         assert time.monotonic() < deadline, f"no digits after 60 s: {reply}"
@@ -117,7 +117,7 @@ def seven(stubs: Stubs) -> Image:
     request = evaluation_pb2.ListTestDigitsRequest(
         dataset=dataset_pb2.DATASET_BUILTIN_DIGITS, label=7, page_size=1
     )
-    digit = stubs.evaluation.ListTestDigits(request, timeout=20).digits[0]
+    digit = stubs.evaluation.ListTestDigits(request, timeout=60).digits[0]
     assert digit.label == 7
     return np.frombuffer(digit.pixels, np.uint8).reshape(28, 28)
 

@@ -17,7 +17,7 @@ from server.models import ModelStore
 
 TEST = dataset_pb2.DATASET_BUILTIN_TEST
 DIGITS = dataset_pb2.DATASET_BUILTIN_DIGITS
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 
 
 @pytest.fixture(scope="module")

@@ -16,13 +16,13 @@ PATIENCE_S = 300.0
 
 
 def _explain(stubs: Any, **choices: Any) -> pb.ExplainPredictionResponse:
-    return stubs.prediction.ExplainPrediction(pb.ExplainPredictionRequest(**choices), timeout=20)
+    return stubs.prediction.ExplainPrediction(pb.ExplainPredictionRequest(**choices), timeout=60)
 
 
 def test_a_drawn_seven_is_explained(stubs: Any, seven_png: bytes) -> None:
     image = pb.Image(encoded=seven_png)
     reply = _explain(stubs, image=image)
-    alone = stubs.prediction.Predict(pb.PredictRequest(image=image), timeout=10)
+    alone = stubs.prediction.Predict(pb.PredictRequest(image=image), timeout=60)
     assert (reply.digit, reply.model_version) == (7, alone.model_version)
     assert reply.prediction == alone.prediction
     occlusion = np.array(reply.occlusion).reshape(28, 28)

@@ -11,9 +11,9 @@ from digits.v1 import model_pb2 as pb
 
 
 def test_an_export_begins_with_what_it_is_and_its_chunks_are_the_file(stubs: Any) -> None:
-    model = stubs.model.GetModel(pb.GetModelRequest(), timeout=10).model
+    model = stubs.model.GetModel(pb.GetModelRequest(), timeout=60).model
     request = pb.ExportModelRequest(format=pb.EXPORT_FORMAT_ONNX)
-    first, *others = stubs.model.ExportModel(request, timeout=30)
+    first, *others = stubs.model.ExportModel(request, timeout=60)
     assert first.WhichOneof("part") == "header"
     assert {one.WhichOneof("part") for one in others} == {"chunk"}
     header = first.header
@@ -50,12 +50,12 @@ def test_what_cannot_be_exported_is_refused(
 
 
 def test_an_export_may_be_given_up(stubs: Any) -> None:
-    call = stubs.model.ExportModel(pb.ExportModelRequest(format=pb.EXPORT_FORMAT_KERAS), timeout=30)
+    call = stubs.model.ExportModel(pb.ExportModelRequest(format=pb.EXPORT_FORMAT_KERAS), timeout=60)
     next(iter(call))
     call.cancel()
     with pytest.raises(grpc.RpcError) as raised:
         list(call)
     assert raised.value.code() is grpc.StatusCode.CANCELLED
     # And the next one gets it whole.
-    first, *others = stubs.model.ExportModel(pb.ExportModelRequest(format=pb.EXPORT_FORMAT_KERAS), timeout=30)
+    first, *others = stubs.model.ExportModel(pb.ExportModelRequest(format=pb.EXPORT_FORMAT_KERAS), timeout=60)
     assert sum(len(one.chunk) for one in others) == first.header.bytes

@@ -44,15 +44,15 @@ def add(server: Any, save: Save, beginner: Any) -> Callable[[], int]:
 
 def deploy(stubs: Any, version: int, cause: str = "", request_id: str = "") -> pb.Model:
     request = pb.DeployModelRequest(model_version=version, cause=cause, request_id=request_id)
-    return stubs.model.DeployModel(request, timeout=10).model
+    return stubs.model.DeployModel(request, timeout=60).model
 
 
 def listed(stubs: Any, **choices: Any) -> pb.ListDeploymentsResponse:
-    return stubs.model.ListDeployments(pb.ListDeploymentsRequest(**choices), timeout=10)
+    return stubs.model.ListDeployments(pb.ListDeploymentsRequest(**choices), timeout=60)
 
 
 def answering(stubs: Any) -> int:
-    return stubs.model.GetModel(pb.GetModelRequest(), timeout=10).model.model_version
+    return stubs.model.GetModel(pb.GetModelRequest(), timeout=60).model.model_version
 
 
 def test_the_list_tells_who_answered_when_and_why_and_where_one_click_leads(
@@ -71,7 +71,7 @@ def test_the_list_tells_who_answered_when_and_why_and_where_one_click_leads(
     assert listed(stubs).rollback_version == 1
     deploy(stubs, 1)
     assert listed(stubs).rollback_version == 0
-    stubs.model.DeleteModel(pb.DeleteModelRequest(model_version=3, cause=" not\nneeded "), timeout=10)
+    stubs.model.DeleteModel(pb.DeleteModelRequest(model_version=3, cause=" not\nneeded "), timeout=60)
 
     reply = listed(stubs)
     assert [
@@ -116,8 +116,8 @@ def test_a_deleted_version_is_known_to_nobody(
     server: Any, stubs: Any, refused: Any, add: Callable[[], int]
 ) -> None:
     number = add()
-    before = stubs.model.GetModel(pb.GetModelRequest(model_version=number), timeout=10).model
-    stubs.model.DeleteModel(pb.DeleteModelRequest(model_version=number), timeout=10)
+    before = stubs.model.GetModel(pb.GetModelRequest(model_version=number), timeout=60).model
+    stubs.model.DeleteModel(pb.DeleteModelRequest(model_version=number), timeout=60)
 
     image = prediction_pb2.Image(pixels=INK)
     evaluation = before.evaluation.evaluation_id
@@ -134,7 +134,7 @@ def test_a_deleted_version_is_known_to_nobody(
     ]
     for method, request in asked:
         assert refused(method, request).code is grpc.StatusCode.NOT_FOUND, request
-    models = stubs.model.ListModels(pb.ListModelsRequest(), timeout=10).models
+    models = stubs.model.ListModels(pb.ListModelsRequest(), timeout=60).models
     assert number not in [model.model_version for model in models]
     assert not (server.data / "models" / f"{number:06d}").exists()
     assert add() == number + 1
@@ -147,7 +147,7 @@ def test_what_is_needed_cannot_be_deleted(stubs: Any, refused: Any, add: Callabl
         refusal = refused(stubs.model.DeleteModel, pb.DeleteModelRequest(model_version=version))
         assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "MODEL_IN_USE")
         assert why in refusal.message
-        assert stubs.model.GetModel(pb.GetModelRequest(model_version=version), timeout=10).model
+        assert stubs.model.GetModel(pb.GetModelRequest(model_version=version), timeout=60).model
 
 
 def test_a_list_asked_for_while_versions_come_and_go_is_never_refused(
@@ -157,14 +157,14 @@ def test_a_list_asked_for_while_versions_come_and_go_is_never_refused(
 
     def come_and_go() -> None:
         for _ in range(8):
-            stubs.model.DeleteModel(pb.DeleteModelRequest(model_version=add()), timeout=10)
+            stubs.model.DeleteModel(pb.DeleteModelRequest(model_version=add()), timeout=60)
         is_over.set()
 
     thread = threading.Thread(target=come_and_go)
     thread.start()
     lists = 0
     while not is_over.is_set() or not lists:
-        assert stubs.model.ListModels(pb.ListModelsRequest(), timeout=10).models[-1].model_version == 1
+        assert stubs.model.ListModels(pb.ListModelsRequest(), timeout=60).models[-1].model_version == 1
         lists += 1
     thread.join()
 
@@ -201,11 +201,11 @@ def test_a_replica_goes_on_while_its_owner_deletes(
     number = add()
     replica = stubs_of(launch_server("--read-only", data=server.data))
     request = prediction_pb2.PredictRequest(image=prediction_pb2.Image(pixels=INK), model_version=number)
-    assert replica.prediction.Predict(request, timeout=10).model_version == number
-    stubs.model.DeleteModel(pb.DeleteModelRequest(model_version=number), timeout=10)
+    assert replica.prediction.Predict(request, timeout=60).model_version == number
+    stubs.model.DeleteModel(pb.DeleteModelRequest(model_version=number), timeout=60)
     request.model_version = 0
-    assert replica.prediction.Predict(request, timeout=10).model_version == 1
-    models = replica.model.ListModels(pb.ListModelsRequest(), timeout=10).models
+    assert replica.prediction.Predict(request, timeout=60).model_version == 1
+    models = replica.model.ListModels(pb.ListModelsRequest(), timeout=60).models
     assert number not in [model.model_version for model in models]
 
 
@@ -218,7 +218,7 @@ def test_a_version_that_reads_better_is_deployed_when_its_training_is_done(
     request = training_pb2.StartTrainingRequest(recipe="classic-fast", options=options, deploy_when_done=True)
     run = start(stubs, request)
     watch = training_pb2.WatchTrainingRequest(training_id=run.training_id)
-    last = list(stubs.training.WatchTraining(watch, timeout=120))[-1].training
+    last = list(stubs.training.WatchTraining(watch, timeout=600))[-1].training
 
     assert last.state == training_pb2.TRAINING_STATE_SUCCEEDED, last.failure_reason
     assert (last.gate.passed, last.gate.serving_version, list(last.gate.reasons)) == (True, serving, [])
@@ -231,9 +231,9 @@ def test_a_version_that_reads_better_is_deployed_when_its_training_is_done(
     newest = listed(stubs).deployments[0]
     assert (newest.model_version, newest.previous_version) == (last.model_version, serving)
     assert newest.cause == "its training asked for it, and it passed the gate"
-    model = stubs.model.GetModel(pb.GetModelRequest(), timeout=10).model
+    model = stubs.model.GetModel(pb.GetModelRequest(), timeout=60).model
     assert model.gate == last.gate
-    shipped = stubs.model.GetModel(pb.GetModelRequest(model_version=1), timeout=10).model
+    shipped = stubs.model.GetModel(pb.GetModelRequest(model_version=1), timeout=60).model
     assert not shipped.HasField("gate")
 
 
@@ -242,7 +242,7 @@ def start(stubs: Any, request: training_pb2.StartTrainingRequest) -> training_pb
     deadline = time.monotonic() + 60
     while True:
         try:
-            return stubs.training.StartTraining(request, timeout=10).training
+            return stubs.training.StartTraining(request, timeout=60).training
         except grpc.RpcError as error:
             if error.code() is not grpc.StatusCode.UNAVAILABLE or time.monotonic() > deadline:
                 raise

@@ -70,6 +70,8 @@ QUERY = read_page(training_pb2.ListTrainingsRequest(), default=20, maximum=100).
         _token([True, QUERY]),
         _token([2**40, QUERY]),
         _token([1.5, QUERY]),
+        # Deeper than Python follows.
+        base64.urlsafe_b64encode(b"[" * 200_000).decode(),
     ],
 )
 def test_a_made_up_token_is_refused(token: str) -> None:

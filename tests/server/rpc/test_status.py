@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 from server import errors
-from server.rpc.status import internal_status, status_code, to_status
+from server.rpc.status import (
+    DETAILS_KEY,
+    internal_status,
+    status_code,
+    to_message,
+    to_status,
+    trailing_metadata,
+)
 
 CASES: list[tuple[errors.DigitsError, grpc.StatusCode, str]] = [
     (errors.InvalidImage("image.encoded", "bad"), grpc.StatusCode.INVALID_ARGUMENT, "INVALID_IMAGE"),
@@ -79,6 +88,34 @@ def test_a_bug_tells_a_fixed_text_and_nothing_of_the_inside() -> None:
     status = internal_status()
     assert status.code == grpc.StatusCode.INTERNAL.value[0]
     assert status.message == "an error inside the server; its log tells more"
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "…", "😀", "\udc80"])
+@pytest.mark.parametrize(
+    "refuse",
+    [
+        errors.SampleNotFound,
+        errors.UnknownModel,
+        lambda text: errors.InvalidArgument(text, text, limit=text),
+        lambda text: errors.ModelCorrupt(text, model=text),
+        lambda text: errors.EvaluationNotFound(text, model=text, dataset=text),
+    ],
+)
+def test_a_refusal_that_names_a_thing_of_any_length_fits_into_the_headers(
+    refuse: Callable[[str], errors.DigitsError], letter: str
+) -> None:
+    error = refuse(letter * 100_000)
+    ((key, details),) = trailing_metadata(to_status(error))
+    assert key == DETAILS_KEY
+    message = to_message(error)
+    assert message.endswith("…")
+    # What is no plain letter takes three bytes in the one, and three bytes four in the other.
+    assert 3 * len(message.encode()) + len(details) * 4 / 3 < 8 * 1024 - 500
+
+
+def test_a_text_that_fits_is_told_as_it_is() -> None:
+    for text in ("x" * 600, "é" * 300, "😀" * 150, "short", ""):
+        assert to_message(errors.ModelCorrupt(text)) == text
 
 
 def _detail(status: status_pb2.Status, message):  # type: ignore[no-untyped-def]

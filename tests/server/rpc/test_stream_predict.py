@@ -20,7 +20,7 @@ Images = npt.NDArray[np.uint8]
 def images(stubs: Any) -> Images:
     """A thousand built-in digits, each different from the others: (1000, 28, 28)."""
     request = evaluation_pb2.ListTestDigitsRequest(dataset=dataset_pb2.DATASET_BUILTIN_DIGITS, page_size=1000)
-    digits = stubs.evaluation.ListTestDigits(request, timeout=20).digits
+    digits = stubs.evaluation.ListTestDigits(request, timeout=60).digits
     return np.stack([np.frombuffer(digit.pixels, np.uint8).reshape(28, 28) for digit in digits])
 
 
@@ -52,7 +52,7 @@ def test_what_is_wrong_with_one_image_is_told_in_its_place_and_the_stream_goes_o
         _pixels(images[1], preprocessing=9),
         _pixels(images[1]),
     ]
-    replies = list(stubs.prediction.StreamPredict(iter(requests), timeout=20))
+    replies = list(stubs.prediction.StreamPredict(iter(requests), timeout=60))
 
     assert [reply.WhichOneof("outcome") for reply in replies] == [
         "prediction",
@@ -81,18 +81,18 @@ def test_an_answer_does_not_wait_for_the_next_request(stubs: Any, images: Images
     def one_at_a_time() -> Iterator[pb.StreamPredictRequest]:
         for image in images[:3]:
             yield _pixels(image)
-            assert is_answered.wait(10)
+            assert is_answered.wait(60)
             is_answered.clear()
 
     count = 0
-    for _ in stubs.prediction.StreamPredict(one_at_a_time(), timeout=20):
+    for _ in stubs.prediction.StreamPredict(one_at_a_time(), timeout=60):
         count += 1
         is_answered.set()
     assert count == 3
 
 
 def test_an_empty_stream_has_no_answers(stubs: Any) -> None:
-    assert list(stubs.prediction.StreamPredict(iter(()), timeout=10)) == []
+    assert list(stubs.prediction.StreamPredict(iter(()), timeout=60)) == []
 
 
 def test_a_server_that_goes_down_answers_what_it_has_read_and_says_that_the_rest_can_be_sent_again(
@@ -125,5 +125,5 @@ def test_a_server_that_goes_down_answers_what_it_has_read_and_says_that_the_rest
 
     assert code is grpc.StatusCode.UNAVAILABLE
     assert 200 <= answered <= sent
-    stopper.join(30)
+    stopper.join(60)
     assert exit_codes == [0]

@@ -34,7 +34,7 @@ def stubs(server: Any, stubs_of: Any) -> Any:
     """Its services; whoever asks before the digits are prepared waits and asks again."""
     stubs = stubs_of(server)
     request = pb.ListRecipesRequest()
-    while not stubs.training.ListRecipes(request, timeout=10).HasField("data_source"):
+    while not stubs.training.ListRecipes(request, timeout=60).HasField("data_source"):
         continue
     return stubs
 
@@ -53,17 +53,17 @@ def taught(server: Any, stubs: Any, before: list[Any]) -> pb.Training:
     for pixels, label in zip(digits.images[:SAMPLES], digits.labels[:SAMPLES], strict=True):
         drawing = cv2.resize(255 - pixels, (200, 200), interpolation=cv2.INTER_CUBIC)
         image = prediction_pb2.Image(encoded=cv2.imencode(".png", drawing)[1].tobytes())
-        samples.AddSample(sample_pb2.AddSampleRequest(image=image, label=int(label)), timeout=20)
+        samples.AddSample(sample_pb2.AddSampleRequest(image=image, label=int(label)), timeout=60)
     started = stubs.training.StartTraining(teach(), timeout=60).training
     watching = pb.WatchTrainingRequest(training_id=started.training_id)
     training = started
-    for reply in stubs.training.WatchTraining(watching, timeout=180):
+    for reply in stubs.training.WatchTraining(watching, timeout=600):
         training = reply.training
     return training
 
 
 def test_a_recipe_tells_that_it_uses_samples(stubs: Any) -> None:
-    recipes = stubs.training.ListRecipes(pb.ListRecipesRequest(), timeout=10).recipes
+    recipes = stubs.training.ListRecipes(pb.ListRecipesRequest(), timeout=60).recipes
     assert [recipe.name for recipe in recipes if recipe.uses_samples] == ["teach"]
 
 
@@ -85,7 +85,7 @@ def test_the_shipped_version_is_taught_by_a_dozen_drawings(stubs: Any, taught: p
     assert taught.state == pb.TRAINING_STATE_SUCCEEDED, taught.failure_reason
     assert (taught.base_version, taught.samples) == (1, SAMPLES)
     model = stubs.model.GetModel(
-        model_pb2.GetModelRequest(model_version=taught.model_version), timeout=10
+        model_pb2.GetModelRequest(model_version=taught.model_version), timeout=60
     ).model
     assert (model.provenance.base_version, model.provenance.samples) == (1, SAMPLES)
     # What its base has learnt is named with what it was shown itself.

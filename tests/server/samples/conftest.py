@@ -38,13 +38,13 @@ def digits(builtin_data: Data) -> Digits:
 
 
 @pytest.fixture
-def open_samples(store: ModelStore, digits: Digits, tmp_path: Path) -> Iterator[Callable[[], Samples]]:
-    """`open_samples()`: as a start of the server opens them."""
+def open_samples(store: ModelStore, digits: Digits, tmp_path: Path) -> Iterator[Callable[..., Samples]]:
+    """`open_samples(limit_mib=…)`: as a start of the server opens them."""
     opened: list[Samples] = []
 
-    def make() -> Samples:
+    def make(**settings: int) -> Samples:
         database = open_database(f"sqlite:///{tmp_path / 'digits.db'}")
-        opened.append(Samples(database, store, digits, tmp_path / "samples"))  # type: ignore[arg-type]
+        opened.append(Samples(database, store, digits, tmp_path / "samples", **settings))  # type: ignore[arg-type]
         return opened[-1]
 
     yield make

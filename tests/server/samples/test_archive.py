@@ -247,6 +247,57 @@ def test_a_folder_that_a_program_packed_too_is_no_fault(
     assert import_samples(samples, store, archive, lambda: version, lambda: True) == (3, 0, 3)
 
 
+@pytest.mark.parametrize(
+    "header", ["(" * 9000, "-" * 9000 + "1", "(" * 900, "-" * 900 + "1", "[" * 90 + "]" * 90]
+)
+def test_an_array_whose_description_goes_too_deep_is_refused_as_such(
+    samples: Samples, store: ModelStore, build: Build, header: str
+) -> None:
+    # Python's parser, which NumPy gives it to, runs out of its stack and calls that a lack of memory.
+    def change(arrays: dict[str, Any], files: dict[str, Any]) -> None:
+        npz = io.BytesIO()
+        np.savez(npz, **{name: array for name, array in arrays.items() if name != "label"})
+        with zipfile.ZipFile(npz, "a") as members:
+            text = header.encode() + b"\n"
+            members.writestr("label.npy", b"\x93NUMPY\x02\x00" + len(text).to_bytes(4, "little") + text)
+        files["samples.npz"] = npz.getvalue()
+
+    with pytest.raises(InvalidArchive, match="label: it cannot be read"):
+        import_samples(samples, store, build(change), no_version, lambda: True)
+    assert sum(samples.counts().values()) == 0
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_texts_of_characters_that_there_are_not_are_refused(
+    samples: Samples, store: ModelStore, build: Build, order: str
+) -> None:
+    def change(arrays: dict[str, Any], files: dict[str, Any]) -> None:
+        arrays["sample_id"] = np.array([0x41, 0x110000, 0xFFFFFFFF], f"{order}u4").view(f"{order}U1")
+
+    with pytest.raises(InvalidArchive, match="sample_id: expected texts, got characters that Unicode"):
+        import_samples(samples, store, build(change), no_version, lambda: True)
+
+
+@pytest.mark.parametrize("descr", ["__import__('os').getpid()", "[1, 2", "'<u1', 'x': 3"])
+def test_an_array_that_cannot_be_read_is_refused_without_a_word_of_the_inside(
+    samples: Samples, store: ModelStore, build: Build, descr: str
+) -> None:
+    def change(arrays: dict[str, Any], files: dict[str, Any]) -> None:
+        npz = io.BytesIO()
+        np.savez(npz, **{name: array for name, array in arrays.items() if name != "label"})
+        header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': (3,)}}\n".encode()
+        with zipfile.ZipFile(npz, "a") as members:
+            members.writestr(
+                "label.npy", b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header + b"123"
+            )
+        files["samples.npz"] = npz.getvalue()
+
+    with pytest.raises(InvalidArchive, match="label: it cannot be read") as raised:
+        import_samples(samples, store, build(change), no_version, lambda: True)
+    assert "ast." not in raised.value.message
+    assert " at 0x" not in raised.value.message
+
+
 @pytest.mark.parametrize("data", [b"", b"PK", b"no zip at all" * 100])
 def test_what_is_no_archive_is_refused(
     samples: Samples, store: ModelStore, tmp_path: Path, data: bytes

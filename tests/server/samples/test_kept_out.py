@@ -21,7 +21,7 @@ def open_kept_out(digits: Any, tmp_path: Path) -> Iterator[Open]:
     opened: list[KeptOut] = []
 
     def make() -> KeptOut:
-        opened.append(KeptOut(digits, tmp_path, lambda: None))
+        opened.append(KeptOut(digits, tmp_path, lambda known: None))
         opened[-1].wait(60)
         return opened[-1]
 
@@ -36,6 +36,18 @@ def test_every_test_digit_is_known_and_no_other(open_kept_out: Open, builtin_dat
     assert all(fingerprint(image) in known for image in builtin_data.dataset(Dataset.BUILTIN_TEST).images)
     train = builtin_data.split(use_all=False).train
     assert not any(fingerprint(image) in known for image in train.images)
+
+
+def test_who_is_told_that_they_are_known_is_told_which(
+    open_kept_out: Open, digits: Any, tmp_path: Path
+) -> None:
+    found = open_kept_out().known
+    told: list[Any] = []
+    # From the second start on they are read at once: it may be before the first one to ask holds the object.
+    again = KeptOut(digits, tmp_path, told.append)
+    again.wait(60)
+    again.close()
+    assert told == [found]
 
 
 def test_they_are_found_once_for_all_starts(open_kept_out: Open, tmp_path: Path) -> None:

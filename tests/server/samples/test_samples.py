@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from server.samples import samples as samples_module
 from server.samples.sample import drawing_of, fingerprint, is_aside
 from server.samples.table import ENOUGH
 
-Open = Callable[[], Samples]
+Open = Callable[..., Samples]
 
 
 def add_many(samples: Samples, sample_of: Any, learnable: Any, count: int, start: int = 0) -> None:
@@ -89,6 +90,32 @@ def test_there_are_no_more_than_there_may_be(
     with pytest.raises(SamplesFull):
         samples.add_all(iter([sample_of(learnable.images[4], 1)]))
     assert sum(samples.counts().values()) == 3
+
+
+def test_the_drawings_take_no_more_than_they_may_also_after_a_restart(
+    open_samples: Open, sample_of: Any, learnable: Any
+) -> None:
+    def large(place: int) -> Any:
+        # What is kept is the file as it was sent, however much of it is ink.
+        sample = sample_of(learnable.images[place], 1)
+        return replace(sample, drawing=sample.drawing + bytes(600 * 2**10))
+
+    samples = open_samples(limit_mib=1)
+    kept, _ = samples.add(large(0))
+    with pytest.raises(SamplesFull, match=r"may take 1,048,576 \(DIGITS_SAMPLES_MIB"):
+        samples.add(large(1))
+    # Of an archive all are added, or none.
+    with pytest.raises(SamplesFull, match="DIGITS_SAMPLES_MIB"):
+        samples.add_all(iter([sample_of(learnable.images[2], 1), large(3)]))
+    assert sum(samples.counts().values()) == 1
+
+    samples = open_samples(limit_mib=1)
+    with pytest.raises(SamplesFull):
+        samples.add(large(1))
+    samples.delete(kept.sample_id)
+    samples.add(large(1))
+    with pytest.raises(SamplesFull):
+        samples.add(large(4))
 
 
 def test_a_label_can_be_corrected_and_a_sample_forgotten(

@@ -2,94 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from live_authority import Authority, Pair, write_secret
 
 PREDICT_TOKEN = "predict-0123456789abcdef"
 TRAIN_TOKEN = "train-0123456789abcdef00"
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A certificate and its key, as PEM files."""
-
-    certificate: Path
-    key: Path
-
-
-class Authority:
-    """Signs certificates with a key of its own."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        folder.mkdir()
-        self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _name(name)
-        certificate = _signed(self._name, self._name, self._key, self._key, is_authority=True)
-        self.certificate = folder / "ca.pem"
-        self.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-
-    def issue(self, name: str) -> Pair:
-        """A certificate for localhost and 127.0.0.1, for servers and clients alike."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        certificate = _signed(_name(name), self._name, key, self._key, is_authority=False)
-        pair = Pair(self._folder / f"{name}.pem", self._folder / f"{name}.key")
-        pair.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        write_secret(
-            pair.key,
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            ),
-        )
-        return pair
-
-
-def write_secret(path: Path, content: bytes) -> Path:
-    """A file that nobody else can read."""
-    path.touch(mode=0o600)
-    path.write_bytes(content)
-    return path
-
-
-def _name(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-
-
-def _signed(
-    subject: x509.Name,
-    issuer: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
-    signing_key: ec.EllipticCurvePrivateKey,
-    is_authority: bool,
-) -> x509.Certificate:
-    now = datetime.now(UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .sign(signing_key, hashes.SHA256())
-    )
 
 
 @pytest.fixture(scope="session")

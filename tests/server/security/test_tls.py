@@ -21,7 +21,7 @@ from server.rpc.security import tell_who_may_call
 def check(channel: grpc.Channel) -> int:
     with channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        return int(stub.Check(health_pb2.HealthCheckRequest(), timeout=10).status)
+        return int(stub.Check(health_pb2.HealthCheckRequest(), timeout=60).status)
 
 
 def trusting(ca: Path, own: Any = None) -> grpc.ChannelCredentials:
@@ -69,7 +69,7 @@ def test_a_token_goes_over_the_encrypted_channel_as_call_credentials_too(
         trusting(authority.certificate), grpc.access_token_call_credentials(tokens["predict"])
     )
     with grpc.secure_channel(encrypted.address, credentials) as channel:
-        answer = channel.unary_unary("/digits.v1.ModelService/GetModel")(b"", timeout=10)
+        answer = channel.unary_unary("/digits.v1.ModelService/GetModel")(b"", timeout=60)
     assert answer
 
 
@@ -83,7 +83,7 @@ def test_the_metrics_are_encrypted_by_the_same_certificate(
         urllib.request.ProxyHandler({}),
         urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=authority.certificate)),
     ]
-    with urllib.request.build_opener(*handlers).open(request, timeout=10) as answer:
+    with urllib.request.build_opener(*handlers).open(request, timeout=60) as answer:
         assert b"digits_model_version 1.0" in answer.read()
 
 

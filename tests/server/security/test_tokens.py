@@ -43,7 +43,7 @@ def bearer(token: str) -> tuple[tuple[str, str], ...]:
 def refusal(channel: grpc.Channel, method: str, metadata: Any = ()) -> tuple[grpc.StatusCode, str]:
     """How a call is refused, and the reason in its details. The request is empty."""
     with pytest.raises(grpc.RpcError) as raised:
-        list(channel.stream_stream(method)(iter([b""]), metadata=metadata, timeout=10))
+        list(channel.stream_stream(method)(iter([b""]), metadata=metadata, timeout=60))
     status = status_pb2.Status.FromString(dict(raised.value.trailing_metadata())["grpc-status-details-bin"])
     info = error_details_pb2.ErrorInfo()
     assert status.details[0].Unpack(info)
@@ -103,7 +103,7 @@ def test_a_token_in_another_scheme_counts_as_none(
 def test_who_has_a_token_predicts(guarded_channel: grpc.Channel, tokens: dict[str, str], role: str) -> None:
     stub = prediction_pb2_grpc.PredictionServiceStub(guarded_channel)
     request = prediction_pb2.PredictRequest(image=DIGIT)
-    reply = stub.Predict(request, metadata=bearer(tokens[role]), timeout=10)
+    reply = stub.Predict(request, metadata=bearer(tokens[role]), timeout=60)
     assert reply.model_version == 1
 
 
@@ -114,14 +114,14 @@ def test_the_role_train_is_let_through_to_every_method(
     # Unreadable, so that what is let through goes no further, and does nothing.
     call = guarded_channel.stream_stream(method)
     try:
-        list(call(iter([b"\xff\xff\xff\xff"]), metadata=bearer(tokens["train"]), timeout=10))
+        list(call(iter([b"\xff\xff\xff\xff"]), metadata=bearer(tokens["train"]), timeout=60))
     except grpc.RpcError as error:
         code = error.code()
         assert code not in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED), method
 
 
 def test_health_is_open_to_all(guarded_channel: grpc.Channel) -> None:
-    reply = health_pb2_grpc.HealthStub(guarded_channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+    reply = health_pb2_grpc.HealthStub(guarded_channel).Check(health_pb2.HealthCheckRequest(), timeout=60)
     assert reply.status == health_pb2.HealthCheckResponse.SERVING
 
 
@@ -129,7 +129,7 @@ def test_reflection_asks_for_a_token_as_well(guarded_channel: grpc.Channel, toke
     stub = reflection_pb2_grpc.ServerReflectionStub(guarded_channel)
     request = reflection_pb2.ServerReflectionRequest(list_services="")
     metadata = bearer(tokens["predict"])
-    (reply,) = stub.ServerReflectionInfo(iter([request]), metadata=metadata, timeout=10)
+    (reply,) = stub.ServerReflectionInfo(iter([request]), metadata=metadata, timeout=60)
     assert {service.name for service in reply.list_services_response.service} >= set(contract_services())
 
 
@@ -147,7 +147,7 @@ def metrics(server: Any, token: str = "") -> str:
     request = urllib.request.Request(f"http://127.0.0.1:{serving['metrics_port']}/metrics")
     if token:
         request.add_header("Authorization", f"Bearer {token}")
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
         return str(answer.read().decode())
 
 
@@ -189,4 +189,4 @@ def test_a_server_without_tokens_asks_nobody(live_server: Any) -> None:
     with live_server.channel() as channel:
         stub = prediction_pb2_grpc.PredictionServiceStub(channel)
         request = prediction_pb2.PredictRequest(image=DIGIT)
-        assert stub.Predict(request, metadata=bearer("whatever"), timeout=10).model_version
+        assert stub.Predict(request, metadata=bearer("whatever"), timeout=60).model_version

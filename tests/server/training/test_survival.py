@@ -57,16 +57,14 @@ def test_a_restarted_server_goes_on_after_the_last_epoch_with_the_same_result(
     waiting = lab.trainings.start("classic", {"epochs": 1})
     lab.wait_for_epoch(run.training_id, 1)
     process = child()
-    started = time.monotonic()
     lab.trainings.close()
-    assert time.monotonic() - started < 5.0
     assert not process.is_running()
     left = lab.trainings.get(run.training_id)
     assert (left.state, left.failure_reason) == (TrainingState.RUNNING, "")
     assert lab.staged == []
 
-    # An orderly end and a crash leave the same: a row that says it trains, and a checkpoint.
-    lab.restart()
+    # What an orderly end and a crash leave differs in one word of the row.
+    lab.crash()
     lab.wait_until(run.training_id, lambda run: run.state is TrainingState.RUNNING)
     # What waited still waits behind it.
     assert lab.trainings.get(waiting.training_id).queue_position == 1
@@ -114,12 +112,37 @@ def test_a_run_that_servers_leave_again_and_again_has_failed(lab: Any, quick: di
     for resumes in range(MAX_RESUMES + 1):
         left = lab.wait_until(run.training_id, lambda run: run.state is TrainingState.RUNNING)
         assert left.resumes == resumes
-        lab.restart()
+        lab.crash()
     failed = lab.trainings.get(run.training_id)
     assert failed.state is TrainingState.FAILED
     assert "the server stopped while it ran" in failed.failure_reason
     assert "start it again" in failed.failure_reason
     assert failed.ended is not None
+
+
+def test_orderly_ends_of_the_server_never_count_against_a_run(lab: Any) -> None:
+    run = lab.trainings.start("cnn", {"epochs": 200})
+    waiting = lab.trainings.start("classic", {"epochs": 1})
+    for _ in range(MAX_RESUMES + 2):
+        left = lab.wait_until(run.training_id, lambda run: run.state is TrainingState.RUNNING)
+        assert (left.resumes, left.failure_reason) == (0, "")
+        # What waited still waits behind it.
+        assert lab.trainings.get(waiting.training_id).queue_position == 1
+        lab.restart()
+    lab.trainings.cancel(waiting.training_id)
+    lab.trainings.cancel(run.training_id)
+
+
+def test_what_a_killed_child_has_left_is_gone_after_the_next_start(lab: Any) -> None:
+    run = lab.trainings.start("cnn", {"epochs": 200})
+    lab.wait_until(run.training_id, lambda run: run.state is TrainingState.RUNNING)
+    lab.trainings.cancel(run.training_id)
+    # As it is when the server is killed with its child, and the run has ended before another child begins.
+    scratch = lab.folder / "logs" / f"{run.training_id}.tmp"
+    scratch.mkdir()
+    (scratch / "compiled").write_text("of a library")
+    lab.restart()
+    assert not scratch.exists()
 
 
 def test_a_killed_server_takes_its_child_along_and_the_next_one_goes_on(
@@ -150,11 +173,11 @@ def test_a_killed_server_takes_its_child_along_and_the_next_one_goes_on(
     assert server.stdout is not None
     training_id = server.stdout.readline().strip()
     child = _wait_for(lambda: _training_child(server.pid))
-    _wait_for(lambda: (tmp_path / "checkpoints" / training_id / "checkpoint.npz").exists(), timeout_s=120)
+    _wait_for(lambda: (tmp_path / "checkpoints" / training_id / "checkpoint.npz").exists(), timeout_s=600)
     server.kill()
-    server.wait(10)
+    server.wait(60)
     server.stdout.close()
-    _wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, timeout_s=5)
+    _wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, timeout_s=60)
 
     lab.restart()
     lab.wait_until(training_id, lambda run: run.state is TrainingState.RUNNING)
