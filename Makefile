@@ -37,6 +37,14 @@ accuracy: $(VENV)/.ready-to-test ## Measure how well the shipped model reads; bu
 bench-serving: $(VENV)/.ready-to-test ## Measure serving against a server that does nothing; QUICK=--quick only tries it.
 	@$(PYTHON) tests/benchmarks/serving.py $(QUICK)
 
+.PHONY: torture
+torture: $(VENV)/.ready-to-test $(VENV)/.ready-to-browse ## Try to break it, for an hour; build/torture.json. QUICK=--quick only tries it; PARTS="kills disk".
+	@$(PYTHON) tests/torture/torture.py $(QUICK) $(PARTS)
+
+.PHONY: audit
+audit: $(VENV)/.ready-to-test ## Ask for known vulnerabilities of the locked packages; fails when nobody answers.
+	@$(PYTHON) scripts/audit.py --require
+
 .PHONY: proto
 proto: $(VENV)/.ready-to-test ## Write the stubs beside the .proto files.
 	@$(PYTHON) scripts/generate_stubs.py

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import socket
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
-import grpc
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -30,79 +25,9 @@ from server.recipes import resolve
 from server.training import TrainingRun, TrainingState
 from server.training.table import TrainingTable
 
-START_TIMEOUT_S = 60.0
-
-
-class LiveServer:
-    """A `python -m server` of its own: on a free port of the loopback, with its data in `data`."""
-
-    def __init__(self, data: Path, log: Path, *arguments: str, **settings: str) -> None:
-        self.data = data
-        self.log = log
-        self._arguments = arguments
-        self.port = 0
-        self._settings = settings
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def address(self) -> str:
-        """Where it listens; the same after a restart."""
-        return f"127.0.0.1:{self.port}"
-
-    @property
-    def pid(self) -> int:
-        """The process id of the running server."""
-        assert self._process is not None
-        return self._process.pid
-
-    def start(self) -> None:
-        """Start it and wait until it serves. Raises AssertionError, with its log, when it does not."""
-        environment = os.environ | {
-            "DIGITS_DATA": str(self.data),
-            "DIGITS_PORT": str(self.port),
-            # Nothing is ever downloaded in a test.
-            "DIGITS_MNIST_URL": "",
-            **self._settings,
-        }
-        already_written = self.log.stat().st_size if self.log.exists() else 0
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "server", *self._arguments], env=environment, stderr=log
-            )
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not (serving := self.event("serving", already_written)):
-            assert self._process.poll() is None, f"the server ended:\n{self.log.read_text()}"
-            assert time.monotonic() < deadline, f"the server does not serve:\n{self.log.read_text()}"
-            time.sleep(0.02)
-        self.port = int(str(serving["port"]))
-
-    def stop(self, timeout_s: float = 30.0) -> int:
-        """End it with SIGTERM; returns its exit code."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(timeout_s)
-
-    def kill(self) -> None:
-        """End it with SIGKILL, as a crash would."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait(10)
-
-    def close(self) -> None:
-        """End it, however it is doing."""
-        if self._process is not None and self._process.poll() is None:
-            self.kill()
-
-    def channel(self) -> grpc.Channel:
-        """A new channel to it."""
-        return grpc.insecure_channel(self.address)
-
-    def event(self, name: str, start: int = 0) -> dict[str, object] | None:
-        """The first event of this name in its log, from byte `start` on; None when there is none."""
-        for line in self.log.read_bytes()[start:].decode().splitlines():
-            if line.startswith("{") and (event := json.loads(line))["event"] == name:
-                return dict(event)
-        return None
+# Shared with programs that are no tests; imported by name, because there is no `__init__.py` under tests/.
+sys.path.insert(0, str(Path(__file__).parent / "live"))
+from live_server import LiveServer
 
 
 @pytest.fixture(scope="session")
@@ -144,6 +69,8 @@ def add_version() -> Callable[..., int]:
         staging = models / ".staging" / f"run{number}"
         shutil.copytree(models / "000001", staging)
         description = json.loads((staging / "version.json").read_text())
+        # Of another content.
+        description.pop("description_sha256", None)
         now = datetime.now(UTC)
         told = {"training_id": f"run{number}", "recipe": "cnn", "command": "", "created": now.isoformat()}
         (staging / "version.json").write_text(json.dumps({**description, **told, **provenance}))
