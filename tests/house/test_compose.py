@@ -44,7 +44,59 @@ def test_a_service_has_a_health_check_and_no_more_rights_than_it_needs(name: str
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert {"privileged", "user", "network_mode", "pid"} & set(service) == set()
+    # Nothing of the host: not its user, network, processes, devices, kernel settings or Docker itself.
+    gives_more = {
+        *(
+            "privileged",
+            "user",
+            "network_mode",
+            "pid",
+            "ipc",
+            "uts",
+            "userns_mode",
+            "cgroup",
+            "cgroup_parent",
+        ),
+        *(
+            "devices",
+            "device_cgroup_rules",
+            "cap_add",
+            "sysctls",
+            "group_add",
+            "extra_hosts",
+            "use_api_socket",
+        ),
+    }
+    assert gives_more & set(service) == set()
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_has_an_end_to_its_memory_processes_temporary_files_and_log(name: str) -> None:
+    service = SERVICES[name]
+
+    # A training on the whole of MNIST takes 1.1 GB, and so does a conversion beside it.
+    gib = int(re.fullmatch(r"(\d+)g", service["mem_limit"])[1])
+    assert 4 <= gib <= 8 if name == "server" else 1 <= gib <= 2
+    assert 256 <= service["pids_limit"] <= 2048
+    (temporary,) = service["tmpfs"]
+    path, _, options = temporary.partition(":")
+    assert path == "/tmp"
+    assert {"noexec", "nosuid", "nodev"} < set(options.split(","))
+    assert re.search(r"size=\d+m", options)
+    assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_mounts_nothing_of_the_host_and_its_image_is_one_of_those_checked_here(name: str) -> None:
+    service = SERVICES[name]
+
+    # `name:/path`, with a name from below: no path of the host, not Docker's socket.
+    mounted = {volume.partition(":")[0] for volume in service.get("volumes", [])}
+    assert mounted <= set(COMPOSE["volumes"])
+    assert all(options is None for options in COMPOSE["volumes"].values())
+    built = {each["image"]: each["build"]["dockerfile"] for each in SERVICES.values() if "build" in each}
+    assert set(built.values()) == set(DOCKERFILES)
+    assert service["image"] in built
 
 
 def test_the_page_and_tensorboard_wait_for_a_server_that_serves() -> None:
@@ -94,6 +146,14 @@ def test_an_image_is_built_from_the_one_base_runs_as_a_user_and_takes_signals(do
     )
     assert "syntax=" not in text
     assert re.findall(r"^USER (\S+)", text, re.MULTILINE) == ["digits"]
+    # Nothing is made as that user, nor as root after it: it owns no program that it runs.
+    after = text.partition("USER digits")[2]
+    assert re.findall(r"^(RUN|COPY|ADD|USER)\b", after, re.MULTILINE) == []
+    assert int(re.search(r"useradd --uid (\d+)", text)[1]) >= 10_000
+    assert "--chown" not in text
+    # What is installed is what was locked, and nothing is fetched besides.
+    assert text.count("pip install") == text.count("--require-hashes") == 1
+    assert re.findall(r"^ADD|apt-get|curl|wget|chmod|setcap|sudo", text, re.MULTILINE) == []
     # The exec form: with a shell in between SIGTERM would not arrive.
     assert re.search(r"^CMD \[", text, re.MULTILINE)
 

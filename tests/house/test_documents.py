@@ -21,6 +21,7 @@ DOCUMENTS = [
     "docs/client.md",
     "docs/security.md",
     "docs/monitoring.md",
+    "docs/operations.md",
 ]
 
 
@@ -75,8 +76,14 @@ def test_links_and_paths_of_a_document_lead_somewhere(document: str) -> None:
     text = (ROOT / document).read_text()
     linked = [target for target in re.findall(r"\]\(([^)]+)\)", text) if "://" not in target]
     named = re.findall(r"`((?:server|frontend|proto|tests|scripts|examples)/[\w./]*)`", text)
+    # As the headings' links are made: in small letters, without punctuation, joined by dashes.
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    here = (ROOT / document).parent
 
-    assert [target for target in [*linked, *named] if not (ROOT / target).exists()] == []
+    assert [target for target in named if not (ROOT / target).exists()] == []
+    assert [target for target in linked if not (here / target.partition("#")[0]).exists()] == []
+    assert {target[1:] for target in linked if target.startswith("#")} <= anchors
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
