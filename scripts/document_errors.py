@@ -55,7 +55,8 @@ These have no details, because no code of this server takes part:
 | UNAVAILABLE | nobody listens at the address, or the TLS handshake failed |
 | DEADLINE_EXCEEDED | the deadline passed on the way; it is told by the caller's own side |
 | CANCELLED | the caller cancelled; or more than 1,000 calls waited, of callers that do not obey RetryInfo |
-| RESOURCE_EXHAUSTED | a message of more than 128 MiB: it is not even received |
+| RESOURCE_EXHAUSTED | a message of more than 128 MiB once unpacked, or metadata of more than 16 KiB |
+| INTERNAL | the headers or the framing of the call break gRPC's own rules, as none of its libraries does |
 """
 
 
