@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from server.config import CannotStart, Config, InvalidSetting, read_config
 from server.failures import refusal_of
 from server.logs import set_up_logging
+from server.memory import return_large_blocks
 
 if TYPE_CHECKING:
     from server.application import Application
@@ -51,6 +52,7 @@ def main() -> int:
 
 def _serve(config: Config) -> None:
     set_up_logging(config.log_level)
+    return_large_blocks()
     with _data_folder(config):
         # After the settings: a bad one is told at once, not after everything was imported.
         import uvloop

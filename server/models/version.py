@@ -131,7 +131,7 @@ def write_version(
     described = {"format": FORMAT, **_plain(provenance), "metrics": metrics.to_json(), "files": files}
     # As whoever reads it finds it.
     values = json.loads(json.dumps(described))
-    text = json.dumps({**values, CHECKSUM: _checksum(values)}, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps({**values, CHECKSUM: description_checksum(values)}, indent=2, ensure_ascii=False) + "\n"
     (staging / DESCRIPTION).write_text(text, encoding="utf-8")
 
 
@@ -142,7 +142,7 @@ def read_version(folder: Path, version: int) -> ModelVersion:
         values = json.loads(path.read_text(encoding="utf-8"))
         if values["format"] != FORMAT:
             raise ValueError(f"expected format {FORMAT}, got {values['format']!r}")
-        if values.pop(CHECKSUM, None) not in (None, _checksum(values)):
+        if values.pop(CHECKSUM, None) not in (None, description_checksum(values)):
             raise ValueError("its checksum is not that of what was saved")
         return _from_plain(values, version)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -172,7 +172,7 @@ def _damaged(version: ModelVersion, what: str) -> ModelCorrupt:
     return ModelCorrupt(f"version {version.version}: {what}", model_version=str(version.version))
 
 
-def _checksum(values: Mapping[str, Any]) -> str:
+def description_checksum(values: Mapping[str, Any]) -> str:
     """Of the content of a description, however it is laid out."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 

@@ -23,7 +23,6 @@ from torture_parts import chosen_seed, say
 
 DISK_MIB = 64
 FEW_FILES = 300
-FLIPS = 400
 
 Outcome = tuple[int, int]
 """How many faults were tried, and how much that was acknowledged is lost."""
@@ -55,7 +54,7 @@ def loop(folder: Path) -> AbstractContextManager[Place]:
 
 
 def filled() -> Iterator[Scenario]:
-    """A disk that is full, read-only or failing."""
+    """A disk that is full, or read-only."""
     for room in (0, 4096, 20_000, 100_000, 300_000):
         name = f"full but for {room} bytes"
         yield Scenario(name, _one(full.fill_up, name, room), small, is_quick=not room)
@@ -66,7 +65,6 @@ def filled() -> Iterator[Scenario]:
     for number in (1, 2, 3):
         name = f"read-only at work, {number}"
         yield Scenario(name, _one(full.turn_read_only, name), loop)
-    yield Scenario("failing", _one(full.fail, "failing"), loop)
 
 
 def limited() -> Iterator[Scenario]:

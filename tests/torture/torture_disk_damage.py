@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import random
 import shutil
-import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from digits.client import Client
 from digits.client.errors import ClientError
 from torture_disk_lab import Lab, drawing
-
-from server.database.integrity import check
 
 # What a version is made of, and whether it can still answer without it.
 VERSION_FILES = {
@@ -162,26 +159,6 @@ def spoil_database(lab: Lab, chance: random.Random, times: int, what: str) -> tu
     with lab.client() as client:
         lab.try_reads(client, f"{what}, restored")
     return times, lost
-
-
-def noticed_flips(database: Path, chance: random.Random, times: int) -> float:
-    """How many of so many single bits that flip anywhere in a database the look at start notices, in percent.
-
-    SQLite keeps no checksums: what stands in a row may change unnoticed. Told, not judged.
-    """
-    copy = database.with_name("flipped.db")
-    whole = database.read_bytes()
-    noticed = 0
-    for _ in range(times):
-        damaged = bytearray(whole)
-        damaged[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
-        copy.write_bytes(damaged)
-        try:
-            noticed += bool(check(copy))
-        except sqlite3.DatabaseError:
-            noticed += 1
-    copy.unlink()
-    return 100.0 * noticed / times
 
 
 def remove_folders(lab: Lab, what: str, *, is_running: bool) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""A disk that is full, that turns read-only, or that fails, under a server at work; and then is mended."""
+"""A disk that is full, or that turns read-only, under a server at work; and then is mended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import closing
 
 from digits.client.choices import TrainingState
 from digits.client.records import TrainingOptions
-from torture_disk_lab import Lab, drawing
+from torture_disk_lab import Lab
 from torture_disk_places import LimitedPlace, LoopPlace, Place, read_only
 from torture_parts import PATIENCE_S, TortureServer, say, wait_until
 
@@ -154,16 +154,3 @@ def start_read_only(lab: Lab, place: Place, what: str) -> int:
             replica.close()
     lab.start()
     return lab.look_for_losses(what)
-
-
-def fail(lab: Lab, place: LoopPlace, what: str) -> int:
-    """Have the disk behind the disk vanish in part: what is read from it then is an error of the system."""
-    lab.begin()
-    with lab.client() as client:
-        place.lose_half()
-        lab.try_writes(client, what, times=20)
-        is_answered = client.predict_pixels(drawing(1)).model_version > 0
-        lab.expect(is_answered, f"{what}: predictions do not go on")
-    lab.server.kill()
-    lab.look_for_bugs(what)
-    return 0

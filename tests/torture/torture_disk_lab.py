@@ -25,6 +25,8 @@ from digits.client.errors import ClientError
 from digits.client.records import TrainingOptions
 from torture_parts import PATIENCE_S, TortureServer, wait_until
 
+from server.models.version import CHECKSUM, description_checksum
+
 # What a write may be refused with when the disk does not take it; everything else is a bug.
 REFUSALS = ("DISK_FULL", "DISK_READ_ONLY", "DISK_FAILING")
 
@@ -164,8 +166,9 @@ class Lab:
         staging = models / ".staging" / f"lab{number}"
         shutil.copytree(models / "000001", staging)
         values = json.loads((staging / "version.json").read_text())
-        values.pop("description_sha256", None)
-        (staging / "version.json").write_text(json.dumps({**values, "training_id": f"lab{number}"}))
+        values.pop(CHECKSUM)
+        values["training_id"] = f"lab{number}"
+        (staging / "version.json").write_text(json.dumps({**values, CHECKSUM: description_checksum(values)}))
         # As a run does: nothing of it is only in memory when the disk is spoilt.
         os.sync()
         staging.rename(models / f"{number:06d}")

@@ -1,4 +1,4 @@
-"""Disks to spoil: small ones of their own, which fill up, turn read-only or fail, and are mended again.
+"""Disks to spoil: small ones of their own, which fill up or turn read-only, and are mended again.
 
 As root they are mounted: a tmpfs, or an ext4 in a file. Elsewhere only a limit on the size of files is to be
 had, which is told, and stands for a full disk.
@@ -85,10 +85,6 @@ class LoopPlace(Place):
         _run("mount", "-o", "remount,errors=remount-ro", self.folder)
         device = Path(_run("findmnt", "-n", "-o", "SOURCE", self.folder).strip()).name
         (Path("/sys/fs/ext4") / device / "trigger_fs_error").write_text("1")
-
-    def lose_half(self) -> None:
-        """Have the latter half of it be gone: the system answers with an error for what was there."""
-        os.truncate(self._image, self._image.stat().st_size // 2)
 
     def mend(self) -> None:
         """Unmount it, check it, and mount it as before."""

@@ -207,13 +207,6 @@ def try_one(
                 tally.find(f"{where}: the same client does not work again within {RECOVERY_S:.0f} s")
             else:
                 say(f"{where}: {len(called)} calls in {took_s:.1f} s, well again after {healed_s:.1f} s")
-            print(
-                [
-                    (k, v.told, round(v.took_s, 1))
-                    for k, v in outcomes.items()
-                    if v and v.took_s > timeout_s + 0.5
-                ]
-            )
         finally:
             client.close()
 
