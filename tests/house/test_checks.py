@@ -48,7 +48,7 @@ def test_a_failed_test_is_told_by_its_name_its_statement_its_reason_and_its_plac
         "  test_small.py::test_numbers_are_small[2]",
         "    >       assert number < limit",
         "    E       assert 2 < 2",
-        "    test_small.py:13: AssertionError",
+        "    test_small.py:12: AssertionError",
         "  test_small.py::test_with_a_fixture",
         '    >       raise RuntimeError("no server")',
         "    E       RuntimeError: no server",
