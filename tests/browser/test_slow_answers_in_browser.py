@@ -104,7 +104,10 @@ def labels(client: Client) -> list[int]:
 
 
 def test_a_drawing_is_kept_only_when_somebody_says_what_it_is(
-    visit_slowly: Callable[[str], Page], draw_stroke: DrawStroke, client: Client
+    visit_slowly: Callable[[str], Page],
+    draw_stroke: DrawStroke,
+    client: Client,
+    settle: Callable[[Page], None],
 ) -> None:
     page = visit_slowly("/")
     draw_stroke(page, *SEVEN)
@@ -119,7 +122,11 @@ def test_a_drawing_is_kept_only_when_somebody_says_what_it_is(
         until_reported(page, 2)
         until_heard(page)
         draw_stroke(page, *DOT)
+        until_reported(page, 3)
+        # Its answer: before that, what is said would be of the drawing without its last stroke.
+        until_heard(page)
 
+    settle(page)
     expect(said).to_contain_text("Say what it is")
     page.locator("[class*='st-key-feedback-label']").get_by_role("radio", name="2").click()
     expect(said).to_contain_text("Kept as a 2")
