@@ -68,6 +68,8 @@ def _import_once(direct: Client, client: Client, proxy: Proxy, tally: Tally) -> 
                 tally.find(f"import_samples, cut {way.value}: {there} samples of {len(held)} are there")
         except ClientError as error:
             tally.find(f"import_samples, cut {way.value}: {error!r}")
+    # Nobody repeats an import: what is safe to repeat finds a new connection first.
+    client.get_model(timeout_s=PATIENT_S)
     client.import_samples(archive, timeout_s=PATIENT_S)
     if (there := direct.list_samples(page_size=1).total_size) != len(held):
         tally.find(f"import_samples, told as done: {there} samples of {len(held)} are there")
