@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future
@@ -16,6 +17,8 @@ from server.inference.engine import Engine, Images
 
 # People compare a few versions at a time; each keeps its weights and one thread.
 MAX_OTHERS = 3
+# What many images together are computed on. More were not measured.
+THREADS = min(2, os.cpu_count() or 1)
 
 
 class Artifacts(Protocol):
@@ -189,7 +192,8 @@ class Engines:
     def _load(self, version: int) -> LoadedModel:
         # Before the engine: whatever is wrong, no thread is left behind.
         uncertain_below = self._artifacts.uncertain_below(version)
-        batcher = MicroBatcher(Engine(self._artifacts.artifact_path(version)), counters=self.counters)
+        engine = Engine(self._artifacts.artifact_path(version), THREADS)
+        batcher = MicroBatcher(engine, counters=self.counters)
         return LoadedModel(version, batcher, uncertain_below)
 
     def _keep(self, model: LoadedModel) -> None:
