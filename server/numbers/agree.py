@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.numbers.choose import choose, stretch_scores
-from server.numbers.ctc import alternatives, likeliest, log_likelihood
+from server.numbers.ctc import alternatives, likeliest, log_likelihoods, mean
 from server.numbers.division import divide
 from server.numbers.search import Line
 
@@ -21,11 +21,11 @@ from server.numbers.search import Line
 TEXTS, TOGETHER = 10, 200
 # In nats, chosen on validation digits. How much the stretches count beside the scan. What each digit of a
 # text is worth: among tangled digits both mostly find too few.
-STRETCHES_WEIGHT = 0.2
-DIGIT_WORTH = 1.25
+STRETCHES_WEIGHT = 0.1
+DIGIT_WORTH = 1.0
 # By how much another text has to be the likelier than that of the cuts: much where the digits stand apart, so
-# that nothing was cut; less where not, and the least where it has more digits or fewer.
-APART, SAME_COUNT, OTHER_COUNT = 4.0, 1.0, 0.5
+# that nothing was cut; little where not.
+APART, TANGLED = 5.0, 0.5
 # Of the digits' height: what is free between the boxes of digits that stand apart.
 FREE = 0.02
 
@@ -44,35 +44,25 @@ def agree(line: Line, probabilities: NDArray[np.float32]) -> list[Digit]:
     chosen = choose(line, probabilities)
     divided = "".join(str(digit) for digit in probabilities[chosen].argmax(axis=1).tolist())
     most = int(np.clip(TOGETHER // max(len(divided), 1), 1, TEXTS))
-    scanned = likeliest(line.scan, most)
+    scanned = likeliest(mean(line.scans), most)
     if scanned[0] not in ("", divided):
         scores = stretch_scores(line, probabilities)
         texts = [divided, *(text for text in scanned if text != divided)]
         divisions = divide(line, scores, texts)
         # Where the cuts find only marks, there may be no digit to find.
         worth = DIGIT_WORTH if chosen else 0.0
-        weights = np.array(
-            [
-                log_likelihood(line.scan, text) + STRETCHES_WEIGHT * division.score + worth * len(text)
-                for text, division in zip(texts, divisions, strict=True)
-            ]
-        )
+        lengths = np.array([len(text) for text in texts])
+        weights = log_likelihoods(line.scans, texts) + worth * lengths
+        weights += STRETCHES_WEIGHT * np.array([division.score for division in divisions])
         is_apart = not chosen or _stand_apart(line.boxes[line.readable[chosen]])
-        weights[1:] -= [_advantage(is_apart, len(text) == len(divided)) for text in texts[1:]]
+        weights[1:] -= APART if is_apart else TANGLED
         best = int(weights.argmax())
         if best:
-            total = alternatives(line.scan, texts[best]) + STRETCHES_WEIGHT * scores[divisions[best].places]
+            total = alternatives(line.scans, texts[best]) + STRETCHES_WEIGHT * scores[divisions[best].places]
             total -= np.logaddexp.reduce(total, axis=1, keepdims=True)
             weighed = np.exp(total).astype(np.float32)
             return [Digit(place, row) for place, row in zip(divisions[best].places, weighed, strict=True)]
     return [Digit(place, probabilities[place]) for place in chosen]
-
-
-def _advantage(is_apart: bool, is_same_count: bool) -> float:
-    """By how much a text has to be the likelier than that of the cuts."""
-    if is_apart:
-        return APART
-    return SAME_COUNT if is_same_count else OTHER_COUNT
 
 
 def _stand_apart(boxes: NDArray[np.int32]) -> bool:

@@ -23,6 +23,10 @@ DIGIT_HEIGHT = 20
 # Free columns on either side, and how many columns of a strip make one of a scan.
 MARGIN = 4
 STRIDE = 2
+# Rows up and down, and columns for each row, that a line is moved and made to lean by to be seen anew.
+SHIFT, LEAN = 1, 0.08
+# Lines with more columns, some 30 digits, are seen once: those that are tangled are no longer.
+MOST_COLUMNS = 600
 
 
 def strip(ink: NDArray[np.uint8], height: float, middle: float) -> NDArray[np.uint8]:
@@ -41,6 +45,22 @@ def strip(ink: NDArray[np.uint8], height: float, middle: float) -> NDArray[np.ui
     return seen
 
 
+def views(seen: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A strip and, unless it is long, what else its line may look like: (V, 32, W) uint8, itself first.
+
+    A little higher and lower, and leaning a little to either side: where digits are tangled, what the scanner
+    makes of all of them is right more often than what it makes of one.
+    """
+    if seen.shape[1] > MOST_COLUMNS:
+        return seen[None]
+    leaning = [
+        cv2.warpAffine(seen, np.array([[1, lean, -lean * SIDE / 2], [0, 1, 0]]), seen.shape[::-1])
+        for lean in (LEAN, -LEAN)
+    ]
+    moved = [np.roll(seen, rows, axis=0) for rows in (-SHIFT, SHIFT)]
+    return np.stack([seen, *moved, *leaning]).astype(np.uint8, copy=False)
+
+
 class Scanner:
     """One network on one thread. May be used from several threads at once."""
 
@@ -48,11 +68,11 @@ class Scanner:
         self._session = open_session(artifact)
         self._input = self._session.get_inputs()[0].name
 
-    def scan(self, seen: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(32, W) uint8, as `strip` gives it -> (W / 2, 11) float32 log-probabilities: see `ctc`."""
-        pixels = np.divide(seen, np.float32(255), dtype=np.float32)[None, :, :, None]
+    def scan(self, strips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(V, 32, W) uint8, as `strip` gives them -> (V, W / 2, 11) float32 log-probabilities: see `ctc`."""
+        pixels = np.divide(strips, np.float32(255), dtype=np.float32)[..., None]
         (answers,) = self._session.run(None, {self._input: pixels})
-        logits = np.asarray(answers[0], np.float32)
-        highest = logits.max(axis=1, keepdims=True)
-        total = np.log(np.exp(logits - highest).sum(axis=1, keepdims=True)) + highest
+        logits = np.asarray(answers, np.float32)
+        highest = logits.max(axis=-1, keepdims=True)
+        total = np.log(np.exp(logits - highest).sum(axis=-1, keepdims=True)) + highest
         return np.asarray(logits - total, np.float32)

@@ -14,7 +14,7 @@ from server.numbers.cuts import DENSITY, Cuts, find_cuts
 from server.numbers.judge import CLASSES, MARK, Judge
 from server.numbers.lines import find_lines
 from server.numbers.pieces import Pieces, digit_height, find_pieces
-from server.numbers.scanner import Scanner, strip
+from server.numbers.scanner import Scanner, strip, views
 from server.numbers.windows import windows
 
 # Larger pictures are reduced to so many pixels: their digits stay far larger than the model's 28.
@@ -62,8 +62,8 @@ class Line(NamedTuple):
     """(M, 28, 28) uint8: these as the model sees them."""
     boxes: NDArray[np.int32]
     """(N, 4) int32: x, y, width, height of each candidate's ink in the picture."""
-    scan: NDArray[np.float32]
-    """(T, 11) float32: what the scanner reads along the line: see `ctc`."""
+    scans: NDArray[np.float32]
+    """(V, T, 11) float32: what the scanner reads along the line, seen in V ways: see `ctc`."""
 
 
 def search(ink: NDArray[np.uint8], judge: Judge, scanner: Scanner) -> list[Line]:
@@ -104,7 +104,7 @@ def _search_line(
         readable,
         images,
         _in_picture(line, candidates, reduction, shape),
-        scanner.scan(strip(line.ink, line.height, line.middle)),
+        scanner.scan(views(strip(line.ink, line.height, line.middle))),
     )
 
 

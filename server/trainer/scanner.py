@@ -214,7 +214,7 @@ def export(network: keras.Model, out: Path, seen: Strip) -> None:
     pixels = seen[None, :, :, None].astype(np.float32) / np.float32(255)
     expected = tf.nn.log_softmax(network(pixels, training=False)[0]).numpy()
     network.export(str(out), format="onnx", verbose=False)
-    difference = float(np.abs(Scanner(out).scan(seen) - expected).max())
+    difference = float(np.abs(Scanner(out).scan(seen[None])[0] - expected).max())
     if not difference <= TOLERANCE:
         raise RuntimeError(
             f"expected answers within {TOLERANCE:g} of the network's, they differ by {difference:.3g}"

@@ -30,7 +30,7 @@ def two_or_one(scan: NDArray[np.float32]) -> tuple[Line, NDArray[np.float32]]:
     images = np.zeros((3, 28, 28), np.uint8)
     readable = np.arange(3)
     boxes = np.zeros((3, 4), np.int32)
-    line = Line(candidates, 3, np.array([0.0, 0.3, 0.6]), judgement, readable, images, boxes, scan)
+    line = Line(candidates, 3, np.array([0.0, 0.3, 0.6]), judgement, readable, images, boxes, scan[None])
     answers = np.full((3, 10), 0.01, np.float32)
     answers[[0, 1, 2], [3, 4, 8]] = 0.91
     return line, answers
@@ -58,6 +58,13 @@ def test_the_scans_second_text_is_taken_where_the_stretches_are_surer_of_it() ->
     line, answers = two_or_one(scan)
     found = agree(line, answers)
     assert [int(digit.probabilities.argmax()) for digit in found] == [3, 4]
+
+
+def test_a_scan_that_slips_is_outvoted_by_those_of_the_same_line_seen_otherwise() -> None:
+    slipped, right = scan_of(BLANK, 5, BLANK, 4, BLANK, share=0.9), scan_of(BLANK, 3, BLANK, 4, BLANK)
+    line, answers = two_or_one(slipped)
+    seen_again = line._replace(scans=np.stack([slipped, right, right]))
+    assert [int(digit.probabilities.argmax()) for digit in agree(seen_again, answers)] == [3, 4]
 
 
 def test_of_two_texts_that_are_about_as_likely_the_one_with_more_digits_is_taken() -> None:

@@ -31,7 +31,7 @@ def test_a_scanner_learns_from_written_numbers_and_answers_on_the_server(
     assert losses[2] < losses[0] / 2
     # Refuses by itself what does not answer as the network does.
     scanner.export(network, tmp_path / "scanner.onnx", lines.strips[0])
-    scan = Scanner(tmp_path / "scanner.onnx").scan(lines.strips[1])
+    (scan,) = Scanner(tmp_path / "scanner.onnx").scan(lines.strips[1][None])
     assert scan.shape == (lines.strips[1].shape[1] // STRIDE, BLANK + 1)
     np.testing.assert_allclose(np.exp(scan).sum(axis=1), 1, atol=1e-4)
 
