@@ -57,8 +57,9 @@ def main() -> int:
 
             train(spec, reporter, stop)
     except Exception as error:
-        traceback.print_exc()
+        # First: on a full disk the trace finds no room.
         send("failed", {"reason": explain(error)})
+        traceback.print_exc()
         return 1
     send("done", {})
     return 0

@@ -20,11 +20,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from server.protocol import EpochMetrics
+from server.protocol import CHECKPOINT, EpochMetrics
 
 log = logging.getLogger(__name__)
 
-FILE = "checkpoint.npz"
+FILE = CHECKPOINT
 # What is being written. A run's folder belongs to one child at a time, so that one name is enough.
 PARTIAL = "checkpoint.partial"
 FORMAT = 1

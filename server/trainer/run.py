@@ -62,7 +62,7 @@ def train(
     it ends early, with the best epoch so far. Raises TrainingDiverged, ExportMismatch, DatasetUnavailable,
     OSError, and what Keras raises.
     """
-    threads, device = use_cores(), use_device()
+    threads, device = use_cores(spec.cores), use_device()
     libraries = library_versions()
     reporter.on(device, libraries)
     recipe = RECIPES[spec.recipe]
@@ -185,14 +185,14 @@ def _summaries(spec: TrainingSpec, recipe: Recipe, images: int) -> Summaries:
     )
 
 
-def use_cores() -> int:
-    """Let TensorFlow and OpenCV use the cores that serving can spare; returns how many.
+def use_cores(asked: int = 0) -> int:
+    """Let TensorFlow and OpenCV use so many cores, 0: those that serving can spare; returns how many.
 
-    All but one, but never fewer than two where there are two: the child is niced, so that serving comes
-    first anyway.
+    Those are all but one, but never fewer than two where there are two: the child is niced, so that serving
+    comes first anyway.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = min(cores, max(2, cores - 1))
+    threads = min(cores, asked or max(2, cores - 1))
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     # Augmentation has a thread of its own; threads within its tiny images would only cost.

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import server.datasets.prepare as program
 from server.datasets import Data, DataSource, Digits, SourceKind
 from server.datasets.builtin import read_builtin
 from server.datasets.prepare import Checksums, prepare
-from server.datasets.prepared import is_intact, read_current
+from server.datasets.prepared import is_intact, read_current, write_folder
 from server.errors import DatasetUnavailable
 
 Serve = Callable[[bytes], Any]
@@ -213,3 +214,15 @@ def test_a_disk_fault_at_any_write_leaves_the_old_state_or_the_new(
         assert sorted(path.name for path in root.iterdir()) == [".lock", current.folder, "current.json"]
     else:
         pytest.fail("the preparation never ended")
+
+
+def test_a_full_disk_is_told_as_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    opening = Path.open
+
+    def no_room(path: Path, *modes: str) -> Any:
+        return opening(Path("/dev/full") if path.suffix == ".npy" else path, *modes)
+
+    monkeypatch.setattr(Path, "open", no_room)
+
+    with pytest.raises(OSError, match="No space left on device"):
+        write_folder(tmp_path, "0" * 64, {"labels": np.zeros(100_000, np.uint8)})

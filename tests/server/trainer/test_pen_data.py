@@ -63,7 +63,7 @@ def test_a_version_tells_whose_strokes_it_learnt_from_and_how_it_reads_those_of_
     strokes: Path, builtin_root: Path, builtin_data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # TensorFlow takes the number of its threads once in a process, which other tests share.
-    monkeypatch.setattr(run, "use_cores", lambda: 1)
+    monkeypatch.setattr(run, "use_cores", lambda asked: 1)
     staging = tmp_path / "version"
     staging.mkdir()
     spec = TrainingSpec(

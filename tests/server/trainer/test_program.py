@@ -21,10 +21,10 @@ ROOT = Path(server.__file__).resolve().parents[1]
 
 
 @pytest.fixture
-def launch(tmp_path: Path) -> Callable[[Path], subprocess.Popen[str]]:
+def launch(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """`launch(datasets)` starts the program in an empty folder, with its spec on standard input."""
 
-    def start(datasets: Path) -> subprocess.Popen[str]:
+    def start(datasets: Path, stderr: Any = subprocess.PIPE) -> subprocess.Popen[str]:
         (tmp_path / "staging").mkdir()
         spec = TrainingSpec(
             training_id="training-1",
@@ -37,7 +37,7 @@ def launch(tmp_path: Path) -> Callable[[Path], subprocess.Popen[str]]:
             [sys.executable, "-P", "-m", "server.trainer"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             cwd=tmp_path,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -57,7 +57,7 @@ def events_of(program: subprocess.Popen[str]) -> list[dict[str, Any]]:
 
 
 def test_it_ends_at_once_when_its_standard_input_closes(
-    builtin_root: Path, launch: Callable[[Path], subprocess.Popen[str]]
+    builtin_root: Path, launch: Callable[..., subprocess.Popen[str]]
 ) -> None:
     with launch(builtin_root) as program:
         assert program.stdin is not None
@@ -70,7 +70,7 @@ def test_it_ends_at_once_when_its_standard_input_closes(
 
 
 def test_it_gives_way_to_everything_that_serves(
-    builtin_root: Path, launch: Callable[[Path], subprocess.Popen[str]]
+    builtin_root: Path, launch: Callable[..., subprocess.Popen[str]]
 ) -> None:
     with launch(builtin_root) as program:
         assert program.stdout is not None
@@ -80,7 +80,7 @@ def test_it_gives_way_to_everything_that_serves(
 
 
 def test_a_fault_is_told_as_an_event_and_in_full_on_standard_error(
-    tmp_path: Path, launch: Callable[[Path], subprocess.Popen[str]]
+    tmp_path: Path, launch: Callable[..., subprocess.Popen[str]]
 ) -> None:
     with launch(tmp_path / "no-digits-here") as program:
         assert program.stderr is not None
@@ -90,3 +90,13 @@ def test_a_fault_is_told_as_an_event_and_in_full_on_standard_error(
         assert "no digits are prepared in" in events[-1]["reason"]
         assert "Traceback" in program.stderr.read()
     assert list((tmp_path / "staging").iterdir()) == []
+
+
+def test_a_fault_is_told_where_its_log_finds_no_room(
+    tmp_path: Path, launch: Callable[..., subprocess.Popen[str]]
+) -> None:
+    with Path("/dev/full").open("w") as full, launch(tmp_path / "no-digits-here", stderr=full) as program:
+        events = events_of(program)
+        assert program.wait(60) == 1
+        assert events[-1]["event"] == "failed"
+        assert "no digits are prepared in" in events[-1]["reason"]
