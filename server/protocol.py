@@ -13,6 +13,10 @@ The child answers on its standard output with events, one a line, with the spec'
     {"event": "epoch", ...}             `EpochMetrics`, once for every finished epoch
     {"event": "done"}                   the staging folder holds a whole version
     {"event": "failed", "reason": ...}  it does not; the reason is a sentence for a person
+
+Where another machine trains, what stands between the two says one thing of its own:
+
+    {"event": "waiting"}                now and then, until the child has found its place
 """
 
 from __future__ import annotations
@@ -29,6 +33,8 @@ import numpy.typing as npt
 from server.recipes import TrainingOptions
 
 STOP = {"command": "stop"}
+# In the folder of a run's checkpoints; see `server.trainer.checkpoint`.
+CHECKPOINT = "checkpoint.npz"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +64,8 @@ class TrainingSpec:
     """The file of the samples to learn, by `write_samples`; None: none."""
     call_id: str = ""
     """The id of the call that asked for the run: the child's log lines and events carry it."""
+    cores: int = 0
+    """How many of the processor's cores it is to use; 0: all that serving can spare."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values by name; `from_json` reads them back."""
@@ -75,6 +83,7 @@ class TrainingSpec:
             "base_version": self.base_version,
             "samples": None if self.samples is None else str(self.samples),
             "call_id": self.call_id,
+            "cores": self.cores,
         }
 
     @classmethod
@@ -94,6 +103,7 @@ class TrainingSpec:
             base_version=values.get("base_version"),
             samples=Path(values["samples"]) if values.get("samples") else None,
             call_id=values.get("call_id", ""),
+            cores=values.get("cores", 0),
         )
 
 

@@ -88,9 +88,9 @@ class TrainingChild:
             self._process.stdin.flush()
 
     @property
-    def pid(self) -> int:
+    def place(self) -> Mapping[str, str | int]:
         """The child's process id."""
-        return self._process.pid
+        return {"pid": self._process.pid}
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Every event of the child, until it ends; see `server.protocol`."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -71,6 +71,10 @@ class TrainingRun:
     """How its version did at the gate; None before that was measured."""
     queue_position: int = 0
     """Place among those that wait, from 1; 0 when it does not wait. Not stored."""
+
+    def ended_as(self, state: TrainingState, **changes: Any) -> TrainingRun:
+        """The run, ended in `state` at this moment."""
+        return replace(self, state=state, ended=datetime.now(UTC), **changes)
 
     def to_row(self) -> dict[str, Any]:
         """The run as values of the table `trainings`."""

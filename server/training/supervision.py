@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from server.datasets import DataPreparation
-from server.errors import DataPreparing, NoSamples
+from server.errors import DatabaseUnreachable, DataPreparing, NoSamples, ShuttingDown
 from server.failures import explain, refusal_of
 from server.gate import GateReport
 from server.models import ModelStore
 from server.protocol import EpochMetrics, Phase, Progress, TrainingSpec, write_samples
 from server.recipes import RECIPES
 from server.samples import SampleSet
-from server.training.child import TrainingChild
 from server.training.folders import RunFolders
+from server.training.launch import Child, Launch
 from server.training.run import TrainingRun, TrainingState
 from server.training.watchdog import Patience, Watchdog
 
@@ -56,9 +56,10 @@ class Supervision:
         patience: Patience,
         on_version: Callable[[int, bool], GateReport],
         samples: Callable[[], SampleSet],
+        launch: Launch,
         update: Callable[[TrainingRun, bool], None],
     ) -> None:
-        """`samples()` gives those to train on, to a recipe that uses them.
+        """`samples()` gives those to train on, to a recipe that uses them; `launch` starts the program.
 
         `update(run, is_milestone)` is called at every change but the last, which `run` returns.
         """
@@ -69,11 +70,12 @@ class Supervision:
         self._patience = patience
         self._on_version = on_version
         self._samples = samples
+        self._launch = launch
         self._update = update
         self._lock = threading.Lock()
         # Held while the run changes and that is told: `end_early` comes on another thread than the events.
         self._changing = threading.Lock()
-        self._child: TrainingChild | None = None
+        self._child: Child | None = None
         self._staging: Path | None = None
         self._stopped = threading.Event()
         self._is_cancelled = False
@@ -150,12 +152,14 @@ class Supervision:
 
     def _once_prepared(self, get: Callable[[], Got]) -> Got:
         """What `get` gives; the digits that it needs may still be in preparation when a server takes up the
-        runs of an earlier one.
+        runs of an earlier one, and its database away for a moment.
         """
         while not self._stopped.is_set():
             try:
                 return get()
-            except DataPreparing:
+            except Exception as error:
+                if not isinstance(refusal_of(error) or error, DataPreparing | DatabaseUnreachable):
+                    raise
                 self._stopped.wait(0.2)
         raise _Stopped
 
@@ -196,12 +200,12 @@ class Supervision:
             if self._stopped.is_set():
                 raise _Stopped
             self._staging = staging = self._store.staging(self.training_id)
-            self._child = child = TrainingChild(
+            self._child = child = self._launch(
                 self._spec(staging),
                 self._folders.log_file(self.training_id),
                 self._folders.scratch(self.training_id),
             )
-        log.info("training started", extra={"training_id": self.training_id, "pid": child.pid})
+        log.info("training started", extra={"training_id": self.training_id, **child.place})
         hung: list[str] = []
 
         def end_hanging(limit_s: float) -> None:
@@ -245,12 +249,14 @@ class Supervision:
             call_id=self._run.call_id,
         )
 
-    def _follow(self, child: TrainingChild, watchdog: Watchdog) -> tuple[str, bool]:
+    def _follow(self, child: Child, watchdog: Watchdog) -> tuple[str, bool]:
         """Note what the child tells until it ends: why it failed, if it did, and whether it was done."""
         reason, is_done = "", False
         for event in child.events():
             event.pop("call_id", None)  # For whoever reads the events as they are; here it is known.
             match event.pop("event"):
+                case "waiting":
+                    watchdog.put_off()
                 case "failed":
                     reason = event["reason"]
                 case "done":
@@ -273,7 +279,11 @@ class Supervision:
             if self._stopped.is_set():
                 raise _Stopped
             self._is_complete = True
-        version = self._store.commit(staging).version
+        try:
+            version = self._store.commit(staging).version
+        except ShuttingDown:
+            # It waited for where versions are shared. The next server goes on from the checkpoint.
+            raise _Stopped from None
         try:
             gate = self._on_version(version, self._run.deploy_when_done)
         except Exception as error:
@@ -302,7 +312,7 @@ class Supervision:
         progress = self._run.progress
         if progress is not None:
             progress = replace(progress, remaining_s=0.0)
-        return replace(self._run, state=state, ended=datetime.now(UTC), progress=progress, **changes)
+        return self._run.ended_as(state, progress=progress, **changes)
 
     def _change(self, is_milestone: bool, **changes: Any) -> None:
         with self._changing:

@@ -43,6 +43,10 @@ class Watchdog:
             self._limit_s = self._patience.training_s if is_learning else self._patience.otherwise_s
             self._latest, self._changed_at = place, time.monotonic()
 
+    def put_off(self) -> None:
+        """Begin to wait anew: the program has yet to find a place."""
+        self._changed_at = time.monotonic()
+
     def close(self) -> None:
         """Watch no longer."""
         self._end.set()

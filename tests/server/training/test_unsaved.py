@@ -39,7 +39,9 @@ def test_how_a_run_ended_is_saved_as_soon_as_there_is_room(lab: Any) -> None:
     run = lab.trainings.start("cnn", {"epochs": 200})
     lab.wait_until(run.training_id, lambda run: run.state is TrainingState.RUNNING)
     with refusing_updates(lab):
-        assert lab.trainings.cancel(run.training_id).state is TrainingState.CANCELLED
+        # Nobody is told that it was done as long as a crash would undo it.
+        with pytest.raises(DatabaseError, match="full"):
+            lab.trainings.cancel(run.training_id)
         # Told from memory.
         assert lab.wait_for_end(run.training_id).state is TrainingState.CANCELLED
         assert stored_state(lab, run.training_id) == TrainingState.RUNNING
@@ -49,6 +51,15 @@ def test_how_a_run_ended_is_saved_as_soon_as_there_is_room(lab: Any) -> None:
         time.sleep(0.05)
     lab.restart()
     assert lab.trainings.get(run.training_id).state is TrainingState.CANCELLED
+
+
+def test_a_run_that_was_told_to_end_early_is_told_as_such_once_that_is_stored(lab: Any) -> None:
+    run = lab.trainings.start("cnn", {"epochs": 200})
+    lab.wait_until(run.training_id, lambda run: run.state is TrainingState.RUNNING)
+    with refusing_updates(lab), pytest.raises(DatabaseError, match="full"):
+        lab.trainings.stop(run.training_id)
+    assert lab.trainings.stop(run.training_id).stopped_early
+    lab.trainings.cancel(run.training_id)
 
 
 def test_a_waiting_run_whose_cancelling_cannot_be_kept_waits_on(lab: Any) -> None:
