@@ -4,6 +4,7 @@
 #        scripts/setup.sh VENV LOCK...   one with exactly what the lock files say, and this project
 #        scripts/setup.sh VENV foreign LOCK...   the same without this project
 #        scripts/setup.sh VENV browser   a Chromium for the browser tests
+#        scripts/setup.sh VENV postgres  PostgreSQL's programs for the tests, which start a server of their own
 set -eu
 cd "$(dirname "$0")/.."
 venv=$1
@@ -119,10 +120,35 @@ ensure_browser() {
     quietly "$python" -m playwright install chromium
 }
 
+# Debian keeps initdb and postgres out of the PATH.
+has_postgres() {
+    for found in /usr/lib/postgresql/*/bin/initdb /usr/pgsql-*/bin/initdb "$(command -v initdb || true)"; do
+        [ -x "$found" ] && [ -x "$(dirname "$found")/postgres" ] && return
+    done
+    return 1
+}
+
+ensure_postgres() {
+    if has_postgres; then return; fi
+    if ! is_debian_like; then die "The tests need PostgreSQL (initdb and postgres): install it, then run make again.
+On macOS: brew install postgresql"; fi
+    if ! is_root; then die "The tests need PostgreSQL. Run: sudo apt install postgresql — then make again"; fi
+    say "Installing PostgreSQL for the tests"
+    quietly apt-get update
+    # Without a cluster of the system's, which nobody needs here and which would take a port.
+    quietly env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends postgresql-common
+    if ! grep -q '^create_main_cluster = false' /etc/postgresql-common/createcluster.conf 2>/dev/null; then
+        echo 'create_main_cluster = false' >>/etc/postgresql-common/createcluster.conf
+    fi
+    quietly env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends postgresql
+    has_postgres || die "PostgreSQL was installed, and its programs initdb and postgres are not there"
+}
+
 make_venv
 case ${1:-} in
 '') ;;
 browser) ensure_browser ;;
+postgres) ensure_postgres ;;
 foreign) shift; install "$@" ;;
 *) install "$@"; install_project ;;
 esac

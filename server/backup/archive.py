@@ -63,6 +63,8 @@ class Manifest:
     """Of the database; see `server.database.revision`."""
     files: Mapping[str, FileRecord]
     """By path, as below the data folder, with / between its parts."""
+    database: str = ""
+    """Where the rows are that belong to the files, when they are not among these: "postgresql"."""
     format: int = FORMAT
 
     @property
@@ -226,7 +228,8 @@ def _read_manifest(text: bytes) -> Manifest:
         if values["format"] != FORMAT:
             raise BadArchive(f"expected a backup of format {FORMAT}, got {values['format']!r}")
         files = {str(path): FileRecord(**record) for path, record in values["files"].items()}
-        manifest = Manifest(str(values["made"]), str(values["revision"]), files)
+        database = str(values.get("database", ""))
+        manifest = Manifest(str(values["made"]), str(values["revision"]), files, database)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadArchive(f"{MANIFEST} makes no sense ({type(error).__name__}: {error})") from None
     if len(files) > MAX_FILES:

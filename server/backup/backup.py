@@ -10,9 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from sqlalchemy import Engine, func, select
+
 from server.backup.archive import Manifest, Report, is_inside, sha256_of, write_archive
 from server.backup.contents import DATABASE, MODELS, hold, staging
 from server.config import CannotStart
+from server.database import HEAD, samples, trainings
 from server.database.integrity import check, damaged, is_damage
 from server.database.revision import UNVERSIONED, read_sqlite_revision
 from server.errors import DiskFull, DiskReadOnly, ModelCorrupt
@@ -32,19 +35,21 @@ class Taken:
     """What is wrong with the data, for a person; the rest of them is whole."""
 
 
-def take_backup(data: Path, out: IO[bytes], report: Report) -> Taken:
+def take_backup(data: Path, out: IO[bytes], report: Report, database: Engine | None = None) -> Taken:
     """Write what a data folder holds at this moment to a stream, while a server writes it or not.
 
-    `report` is told the bytes of each piece, of twice the size of everything. Raises CannotStart for a folder
-    without a database, or with a damaged one: a backup of it would be taken for a good one. Raises OSError,
-    sqlite3.Error.
+    `report` is told the bytes of each piece, of twice the size of everything. With `database`, one on a
+    PostgreSQL server, the rows are there and not in the backup. Raises CannotStart for a folder without a
+    database, or with a damaged one: a backup of it would be taken for a good one. Raises OSError,
+    sqlite3.Error, DBAPIError.
     """
-    if not (data / DATABASE).is_file():
-        raise CannotStart(f"DIGITS_DATA: expected the data of a server, got {data}, where no {DATABASE} is")
+    needed = DATABASE if database is None else MODELS
+    if not (data / needed).exists():
+        raise CannotStart(f"DIGITS_DATA: expected the data of a server, got {data}, where no {needed} is")
     with ExitStack() as stack:
         try:
-            folder, warnings = _hold_somewhere(data, stack)
-            faults = check(folder / DATABASE)
+            folder, warnings = _hold_somewhere(data, stack, database)
+            faults = "" if database else check(folder / DATABASE)
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
@@ -52,13 +57,13 @@ def take_backup(data: Path, out: IO[bytes], report: Report) -> Taken:
         if faults:
             raise damaged(data / DATABASE, faults)
         warnings += _damaged_versions(folder / MODELS)
-        manifest = _describe(folder, warnings, report)
-        samples, runs = count(folder / DATABASE)
+        manifest = _describe(folder, warnings, report, database)
+        kept, runs = count(folder / DATABASE) if database is None else count_rows(database)
         write_archive(out, manifest, folder, report)
-        return Taken(manifest, samples, runs, tuple(warnings))
+        return Taken(manifest, kept, runs, tuple(warnings))
 
 
-def _hold_somewhere(data: Path, stack: ExitStack) -> tuple[Path, list[str]]:
+def _hold_somewhere(data: Path, stack: ExitStack, database: Engine | None) -> tuple[Path, list[str]]:
     """A folder that holds everything until the stack ends, and warnings.
 
     It is beside the data, where links take no room; on a full disk in the system's folder for such things.
@@ -68,7 +73,7 @@ def _hold_somewhere(data: Path, stack: ExitStack) -> tuple[Path, list[str]]:
         with ExitStack() as attempt:
             try:
                 folder = attempt.enter_context(staging(place))
-                warning = hold(data, folder)
+                warning = hold(data, folder, database)
             except (OSError, sqlite3.Error) as error:
                 if place is elsewhere or not isinstance(refusal_of(error), DiskFull | DiskReadOnly):
                     raise
@@ -91,7 +96,7 @@ def _damaged_versions(models: Path) -> list[str]:
     return faults
 
 
-def _describe(folder: Path, warnings: list[str], report: Report) -> Manifest:
+def _describe(folder: Path, warnings: list[str], report: Report, database: Engine | None) -> Manifest:
     """The manifest of what lies in a folder."""
     files: dict[str, FileRecord] = {}
     for path in sorted(folder.rglob("*")):
@@ -105,9 +110,12 @@ def _describe(folder: Path, warnings: list[str], report: Report) -> Manifest:
         size = path.stat().st_size
         files[name] = FileRecord(sha256_of(path, size), size)
         report(size)
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    if database is not None:
+        return Manifest(made, HEAD, files, database.dialect.name)
     with closing(sqlite3.connect(folder / DATABASE)) as connection:
         revision = read_sqlite_revision(connection) or UNVERSIONED
-    return Manifest(datetime.now(UTC).isoformat(timespec="seconds"), revision, files)
+    return Manifest(made, revision, files)
 
 
 def count(database: Path) -> tuple[int, int]:
@@ -119,3 +127,10 @@ def count(database: Path) -> tuple[int, int]:
             query = f"SELECT count(*) FROM {table}"
             counts.append(connection.execute(query).fetchone()[0] if table in tables else 0)
     return counts[0], counts[1]
+
+
+def count_rows(database: Engine) -> tuple[int, int]:
+    """The same of a database of this release."""
+    with database.connect() as connection:
+        counts = [connection.execute(select(func.count()).select_from(one)) for one in (samples, trainings)]
+        return counts[0].scalar_one(), counts[1].scalar_one()

@@ -14,10 +14,16 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from server.addresses import place_of
 from server.backup.archive import BadArchive, Manifest
 from server.backup.backup import take_backup
 from server.backup.restore import restore_backup
-from server.config import CannotStart, read_data_folder
+from server.config import CannotStart, read_data_folder, read_database
+from server.database import HEAD
+from server.database.revision import read_revision
 from server.models.files import sync
 
 STANDARD = "-"
@@ -28,36 +34,64 @@ TELL_EVERY_S = 5.0
 def run(arguments: Sequence[str]) -> int:
     """Do it. Exit code 0 when it is done, 1 when it failed, and CannotStart when it is refused."""
     chosen = _parse(arguments)
-    data = read_data_folder(os.environ)
+    data, url = read_data_folder(os.environ), read_database(os.environ)
     # Neither leaves anything behind when it is told to end.
     signal.signal(signal.SIGTERM, _end)
     try:
         if chosen.what == "backup":
-            _backup(data, chosen.file)
+            _backup(data, chosen.file, url)
         else:
-            _restore(data, chosen.file, chosen.replace)
+            _restore(data, chosen.file, chosen.replace, url is not None)
     except BadArchive as error:
         return _failed(f"{chosen.file}: this is no whole backup: {error}. Nothing was changed")
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, DBAPIError) as error:
         return _failed(f"{chosen.what} of {data} failed: {error}")
     except KeyboardInterrupt:
         return _failed(f"{chosen.what} broken off. Nothing was changed")
     return 0
 
 
-def _backup(data: Path, file: str) -> None:
+def _backup(data: Path, file: str, url: str | None) -> None:
     started = time.monotonic()
-    with _new_file(file, data) as out:
-        taken = take_backup(data, out, _Progress("backup"))
+    with _database(url) as database, _new_file(file, data) as out:
+        taken = take_backup(data, out, _Progress("backup"), database)
     for warning in taken.warnings:
         _say(f"warning: {warning}")
     _say(_summary("backed up", taken.manifest, taken.samples, taken.runs, started))
+    if url is not None:
+        _say(
+            f"the rows are in {place_of(url)}, and not in this file: back that up by PostgreSQL's own tools, "
+            "such as pg_dump, each time before this (docs/operations.md)"
+        )
 
 
-def _restore(data: Path, file: str, is_replacing: bool) -> None:
+@contextmanager
+def _database(url: str | None) -> Iterator[Engine | None]:
+    """The database on a PostgreSQL server, to be read; None for a file in the data folder."""
+    if url is None:
+        yield None
+        return
+    from server.database.postgresql import await_server, create_postgresql_engine
+
+    engine = create_postgresql_engine(url)
+    try:
+        await_server(engine, patience_s=0)
+        with engine.connect() as connection:
+            found = read_revision(connection)
+        if found != HEAD:
+            raise CannotStart(
+                f"DIGITS_DATABASE_URL: expected the database of a server of this release, revision {HEAD}, "
+                f"got {found or 'an empty one'}"
+            )
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _restore(data: Path, file: str, is_replacing: bool, database_is_elsewhere: bool) -> None:
     started = time.monotonic()
     with _existing_file(file) as archive:
-        restored = restore_backup(data, archive, is_replacing, _Progress("restore"))
+        restored = restore_backup(data, archive, is_replacing, _Progress("restore"), database_is_elsewhere)
     _say(_summary("restored", restored.manifest, restored.samples, restored.runs, started))
     _say(f"made {restored.manifest.made}; start the server on {data}")
     if restored.aside is not None:
@@ -116,7 +150,7 @@ class _Progress:
             _say(f"{self._what}: {self._done / 1e6:,.0f} MB so far")
 
 
-def _summary(verb: str, manifest: Manifest, samples: int, runs: int, started: float) -> str:
+def _summary(verb: str, manifest: Manifest, samples: int | None, runs: int | None, started: float) -> str:
     what = ", ".join(
         f"{number:,} {name}" + ("" if number == 1 else "s")
         for number, name in (
@@ -124,6 +158,7 @@ def _summary(verb: str, manifest: Manifest, samples: int, runs: int, started: fl
             (samples, "sample"),
             (runs, "training run"),
         )
+        if number is not None
     )
     size = f"{len(manifest.files):,} files, {manifest.bytes / 1e6:,.1f} MB"
     return f"{verb}: {what}; {size} in {time.monotonic() - started:.1f} s"

@@ -9,7 +9,8 @@
 | `logs/` | copies |
 | `datasets/downloads/` | MNIST where it was downloaded, so that a restored server needs no network: links |
 
-Everything else is made again from these: prepared digits, features, exports.
+Everything else is made again from these: prepared digits, features, exports. A database on a PostgreSQL
+server is none of these files: that server's own tools back it up.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine
 
 from server.backup.swap import STAGING, clear_dead
 from server.database import HEAD
@@ -53,19 +54,20 @@ def staging(place: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def hold(data: Path, folder: Path) -> str:
+def hold(data: Path, folder: Path, database: Engine | None = None) -> str:
     """Have everything that a backup holds in `folder`, as it is now, whatever a server does meanwhile.
 
-    Gives a warning for a person, empty for none. Raises OSError, sqlite3.Error.
+    `database`: where the rows are, when they are in no file of the data folder; they are not held then. Gives
+    a warning for a person, empty for none. Raises OSError, sqlite3.Error, DBAPIError.
     """
     for _ in range(ATTEMPTS):
-        missing = _hold_versions(data, folder)
+        missing = _hold_versions(data, folder, database)
         if not missing:
             break
         shutil.rmtree(folder / MODELS)
-        (folder / DATABASE).unlink()
+        (folder / DATABASE).unlink(missing_ok=True)
     else:
-        missing = _hold_versions(data, folder)
+        missing = _hold_versions(data, folder, database)
     for name in ("checkpoints", "tensorboard"):
         _hold_all(data / name, folder / name)
     _hold_all(data / "datasets" / "downloads", folder / "datasets" / "downloads")
@@ -74,18 +76,21 @@ def hold(data: Path, folder: Path) -> str:
     return f"version {missing} was deployed last, and its folder is not there" if missing else ""
 
 
-def _hold_versions(data: Path, folder: Path) -> int | None:
+def _hold_versions(data: Path, folder: Path, database: Engine | None) -> int | None:
     """Hold the database, and every version that it may speak of: of before that instant and of after it.
 
     Gives the version that was deployed last when it is not among them: deleted meanwhile, or lost.
     """
     (folder / MODELS).mkdir()
     _add_versions(data / MODELS, folder / MODELS)
-    copy_database(data / DATABASE, folder / DATABASE)
+    if database is None:
+        copy_database(data / DATABASE, folder / DATABASE)
+        deleted, current = _told(folder / DATABASE)
+    else:
+        deleted, current = _recorded(database)
     _add_versions(data / MODELS, folder / MODELS)
     if (data / MODELS / LAST_NUMBER).exists():
         shutil.copyfile(data / MODELS / LAST_NUMBER, folder / MODELS / LAST_NUMBER)
-    deleted, current = _told(folder / DATABASE)
     for number in deleted:
         shutil.rmtree(_version(folder, number), ignore_errors=True)
     return None if current is None or _version(folder, current).exists() else current
@@ -99,10 +104,14 @@ def _told(database: Path) -> tuple[frozenset[int], int | None]:
             return frozenset(), None
     engine = create_engine(f"sqlite:///{database}")
     try:
-        record = Deployments(engine)
-        return record.deleted(), record.current()
+        return _recorded(engine)
     finally:
         engine.dispose()
+
+
+def _recorded(database: Engine) -> tuple[frozenset[int], int | None]:
+    record = Deployments(database)
+    return record.deleted(), record.current()
 
 
 def _version(folder: Path, number: int) -> Path:

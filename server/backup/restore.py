@@ -26,18 +26,22 @@ class Restored:
     """A data folder that was restored."""
 
     manifest: Manifest
-    samples: int
-    runs: int
+    samples: int | None
+    runs: int | None
+    """None, both, where the rows are on a PostgreSQL server."""
     aside: Path | None
     """Where what was there before is kept; None when there was nothing."""
 
 
-def restore_backup(data: Path, archive: IO[bytes], is_replacing: bool, report: Report) -> Restored:
+def restore_backup(
+    data: Path, archive: IO[bytes], is_replacing: bool, report: Report, database_is_elsewhere: bool = False
+) -> Restored:
     """Let what a backup holds become the data folder, all of it or nothing.
 
     What is there is kept in a folder within, if `is_replacing`. `report` is told the bytes of each piece.
-    Raises CannotStart for a folder that a server uses, or that is not empty and not to be replaced, and for
-    a backup of a newer release; BadArchive for one that is not whole; OSError.
+    `database_is_elsewhere`: on a PostgreSQL server, whose own tools restore it. Raises CannotStart for a
+    folder that a server uses, or that is not empty and not to be replaced, and for a backup of a newer
+    release, or whose rows are in the other kind of database; BadArchive for one that is not whole; OSError.
     """
     with own(data, who="a restore"):
         finish(data)
@@ -50,8 +54,7 @@ def restore_backup(data: Path, archive: IO[bytes], is_replacing: bool, report: R
         try:
             new.mkdir(parents=True)
             manifest = read_archive(archive, new, shutil.disk_usage(data).free, report)
-            _check_database(new / DATABASE, manifest)
-            samples, runs = count(new / DATABASE)
+            samples, runs = _check_database(new / DATABASE, manifest, database_is_elsewhere)
             _hand_over(data)
         except BaseException:
             shutil.rmtree(data / RESTORE, ignore_errors=True)
@@ -61,16 +64,29 @@ def restore_backup(data: Path, archive: IO[bytes], is_replacing: bool, report: R
         return Restored(manifest, samples, runs, None if is_empty else data / aside)
 
 
-def _check_database(database: Path, manifest: Manifest) -> None:
+def _check_database(
+    database: Path, manifest: Manifest, is_elsewhere: bool
+) -> tuple[int, int] | tuple[None, None]:
+    """How many samples and runs there are; None, both, where they are elsewhere."""
+    refuse_newer(manifest.revision, f"the backup of {manifest.made}")
+    if is_elsewhere != bool(manifest.database):
+        raise CannotStart(
+            "DIGITS_DATABASE_URL: expected the PostgreSQL database that belongs to this backup, which holds "
+            "none; restore that first, by PostgreSQL's own tools"
+            if manifest.database
+            else f"DIGITS_DATABASE_URL: expected none, because the backup holds its own {DATABASE}"
+        )
+    if is_elsewhere:
+        return None, None
     if not database.exists():
         raise BadArchive(f"it holds no {DATABASE}")
-    refuse_newer(manifest.revision, f"the backup of {manifest.made}")
     try:
         faults = check(database)
     except sqlite3.DatabaseError as error:
         faults = str(error)
     if faults:
         raise BadArchive(f"its {DATABASE} is damaged ({faults})")
+    return count(database)
 
 
 def _hand_over(data: Path) -> None:

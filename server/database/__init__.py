@@ -4,8 +4,9 @@ Model versions are folders, not rows (see `server.models`): where the two disagr
 folder is right.
 """
 
-from server.database.engine import begin_durably, open_database
+from server.database.engine import begin_durably, begin_reading, open_database
 from server.database.integrity import refuse_damaged
+from server.database.outlast import outlast
 from server.database.revision import HEAD
 from server.database.tables import (
     UtcDateTime,
@@ -15,6 +16,7 @@ from server.database.tables import (
     metadata,
     mislabelled,
     samples,
+    sweeps,
     trainings,
 )
 
@@ -22,13 +24,16 @@ __all__ = [
     "HEAD",
     "UtcDateTime",
     "begin_durably",
+    "begin_reading",
     "deployment_requests",
     "deployments",
     "evaluations",
     "metadata",
     "mislabelled",
     "open_database",
+    "outlast",
     "refuse_damaged",
     "samples",
+    "sweeps",
     "trainings",
 ]

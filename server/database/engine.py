@@ -1,4 +1,4 @@
-"""Opening the database, and the two kinds of transactions: those that wait for the disk, and the others."""
+"""Opening the database, and the kinds of transactions: some wait for the disk, some read one instant."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, make_url
 
 from server.database.disk import name_fault
 from server.database.revision import bring_to_head
@@ -16,12 +16,16 @@ from server.database.revision import bring_to_head
 BUSY_TIMEOUT_MS = 10_000
 
 
-def open_database(url: str) -> Engine:
+def open_database(url: str, owner: str | None = None) -> Engine:
     """Open the database at an SQLAlchemy URL such as `sqlite:///data/digits.db`, with every table there.
 
     The folder of an SQLite file is created, and a database of an earlier release is migrated. The engine may
-    be used from any thread; `dispose()` ends it. Raises CannotStart for one that this release cannot use.
+    be used from any thread; `dispose()` ends it. With `owner`, the address of a server, a PostgreSQL database
+    is its alone until then (see `ownership`); an SQLite file is whose the data folder is. Raises CannotStart
+    for one that this release cannot use, that another server owns, or that cannot be reached.
     """
+    if make_url(url).get_backend_name() == "postgresql":
+        return _open_postgresql(url, owner)
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
         if engine.url.database not in (None, "", ":memory:"):
@@ -29,6 +33,23 @@ def open_database(url: str) -> Engine:
             event.listen(engine, "handle_error", _name_fault)
         event.listen(engine, "connect", _prepare_sqlite)
     bring_to_head(engine)
+    return engine
+
+
+def _open_postgresql(url: str, owner: str | None) -> Engine:
+    # Only where it is asked for: a server on SQLite starts without them.
+    from server.database.ownership import own
+    from server.database.postgresql import await_server, create_postgresql_engine
+
+    engine = create_postgresql_engine(url)
+    try:
+        await_server(engine)
+        if owner is not None:
+            own(engine, owner)
+        bring_to_head(engine)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 
@@ -46,10 +67,28 @@ def begin_durably(engine: Engine) -> Iterator[Connection]:
                 connection.exec_driver_sql("PRAGMA synchronous=FULL")
                 connection.commit()
             with connection.begin():
+                if not is_sqlite:
+                    # For this transaction only.
+                    durable = connection.info["durable"]
+                    connection.exec_driver_sql(f"SET LOCAL synchronous_commit TO {durable}")
                 yield connection
         finally:
             if is_sqlite:
                 connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
+
+
+@contextmanager
+def begin_reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that sees everything as it is at one instant, whatever is written meanwhile."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            with connection.begin():
+                connection.exec_driver_sql("BEGIN")
+                yield connection
+        else:
+            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                yield connection
 
 
 def _name_fault(context: ExceptionContext) -> None:

@@ -10,6 +10,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine
 
+from server.addresses import place_of
 from server.config import CannotStart
 from server.database.copies import keep_copy
 from server.database.revision import HEAD, begin_exclusively
@@ -24,7 +25,7 @@ def migrate(engine: Engine, found: str) -> None:
 
     Raises CannotStart when that fails; the database is as it was then.
     """
-    name, copy = engine.url.database, None
+    name, copy, place = engine.url.database, None, place_of(engine.url.render_as_string())
     if engine.dialect.name == "sqlite" and name not in (None, "", ":memory:"):
         copy = _keep_copy(Path(str(name)), found)
     try:
@@ -33,7 +34,7 @@ def migrate(engine: Engine, found: str) -> None:
     except Exception as error:
         log.exception("database not migrated", extra={"revision": found, "expected": HEAD})
         raise CannotStart(
-            f"the database {name} could not be brought from revision {found} to {HEAD} "
+            f"the database {place} could not be brought from revision {found} to {HEAD} "
             f"({_first_line(error)}); it is as it was: start the release that wrote it, and report what the "
             "log tells (docs/operations.md)"
         ) from None

@@ -9,14 +9,17 @@ from contextlib import contextmanager
 from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, insert, inspect, select
 from sqlalchemy.exc import DatabaseError
 
+from server.addresses import place_of
 from server.config import CannotStart
 from server.database.integrity import damaged, is_damage
 from server.database.tables import metadata
 
-HEAD = "0003"
+HEAD = "0004"
 """The revision of the tables in `server.database.tables`: the newest in `server/migrations/versions`."""
 UNVERSIONED = "unversioned"
 """What stands for the revision of a database from before there were revisions."""
+# Any number that nobody else takes, and not that of the owner: "tables", in ASCII.
+MIGRATION_LOCK = 0x7461626C6573
 
 # As Alembic makes it.
 _versions = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
@@ -41,7 +44,14 @@ def bring_to_head(engine: Engine) -> None:
         if is_damage(error.orig):
             raise damaged(engine.url.database, str(error.orig)) from None
         raise
-    refuse_newer(found, f"the database {engine.url.database}")
+    what = f"the database {place_of(engine.url.render_as_string())}"
+    refuse_newer(found, what)
+    if found == UNVERSIONED and engine.dialect.name != "sqlite":
+        # There never was a release without revisions that wrote to PostgreSQL.
+        raise CannotStart(
+            f"{what} has tables with the names of this server's, and no revision of them: they are somebody "
+            "else's; choose a database of its own, or another schema (?options=-csearch_path%3DNAME)"
+        )
     if found != HEAD:
         # Only now: Alembic takes a fifth of a second to import.
         from server.database.migration import migrate
@@ -89,4 +99,10 @@ def begin_exclusively(engine: Engine) -> Iterator[Connection]:
         if engine.dialect.name == "sqlite":
             # Python's driver would begin one only before rows are changed, and commit each table by itself.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            # Another server may be at it, which takes as long as it takes.
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            connection.exec_driver_sql("SET LOCAL synchronous_commit = on")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
         yield connection

@@ -74,6 +74,29 @@ trainings = Table(
     Column("gate", JSON(none_as_null=True)),
 )
 
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    # Makes StartSweep safe to retry: the same request finds its own sweep.
+    Column("request_id", String(128), unique=True),
+    Column("recipe", String(64), nullable=False),
+    Column("options", JSON(none_as_null=True), nullable=False),
+    Column("ranges", JSON(none_as_null=True), nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    # In order, each with its options, its run, and how it stands.
+    Column("trials", JSON(none_as_null=True), nullable=False),
+    Column("ends_early", Boolean, nullable=False),
+    Column("deploy_when_done", Boolean, nullable=False),
+    # Asked to end: so it does with the next server, should this one be killed before.
+    Column("is_stopping", Boolean, nullable=False),
+    Column("created", UtcDateTime, nullable=False, index=True),
+    Column("ended", UtcDateTime),
+    Column("failure_reason", Text, nullable=False),
+    Column("gate", JSON(none_as_null=True)),
+    Column("call_id", String(128), nullable=False),
+)
+
 evaluations = Table(
     "evaluations",
     metadata,

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Engine as Database
 
+from server.database import outlast
 from server.datasets import DATASET_PARTITIONS, DataPreparation, Dataset, Digits
 from server.errors import (
     DataPreparing,
@@ -182,15 +183,20 @@ class Evaluations:
             engine = Engine(self._store.artifact_path(version))
             probabilities = self._measure_all(engine, digits)
             metrics = measure(probabilities, np.asarray(digits.labels))
-            self._records.succeed(evaluation_id, metrics, probabilities)
+            outlast(
+                lambda: self._records.succeed(evaluation_id, metrics, probabilities), self._is_stopping.wait
+            )
         except DigitsError as error:
-            self._records.fail(evaluation_id, error.message)
+            self._fail(evaluation_id, error.message)
         except Exception as error:
             log.exception("evaluation failed", extra={"evaluation_id": evaluation_id})
-            self._records.fail(evaluation_id, f"{type(error).__name__}: {error}")
+            self._fail(evaluation_id, f"{type(error).__name__}: {error}")
         finally:
             with self._lock:
                 del self._running[version, evaluation.dataset]
+
+    def _fail(self, evaluation_id: str, reason: str) -> None:
+        outlast(lambda: self._records.fail(evaluation_id, reason), self._is_stopping.wait)
 
     def _measure_all(self, engine: Engine, digits: Digits) -> npt.NDArray[np.float32]:
         answers = []

@@ -26,7 +26,7 @@ from server.database.copies import KEPT, kept_copies
 from server.training.run import TrainingRun
 
 SCHEMAS = ("first", "second", "third")
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 
 
 def differences(engine: Engine) -> list[Any]:
@@ -153,17 +153,17 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was_and_says_what_to_d
     before = schema_of(path)
     with_fault = tmp_path / "migrations"
     shutil.copytree(migration.MIGRATIONS, with_fault)
-    (with_fault / "versions" / "r0004_fails.py").write_text(
+    (with_fault / "versions" / "r0005_fails.py").write_text(
         "from alembic import op\n"
         "import sqlalchemy as sa\n"
-        "revision, down_revision, branch_labels, depends_on = '0004', '0003', None, None\n"
+        "revision, down_revision, branch_labels, depends_on = '0005', '0004', None, None\n"
         "def upgrade():\n"
         "    op.add_column('trainings', sa.Column('half', sa.Integer))\n"
         "    op.execute('UPDATE trainings SET half = no_such_column')\n"
     )
     monkeypatch.setattr(migration, "MIGRATIONS", with_fault)
-    monkeypatch.setattr(migration, "HEAD", "0004")
-    monkeypatch.setattr(revision, "HEAD", "0004")
+    monkeypatch.setattr(migration, "HEAD", "0005")
+    monkeypatch.setattr(revision, "HEAD", "0005")
 
     with pytest.raises(CannotStart, match="as it was: start the release that wrote it") as refusal:
         open_database(f"sqlite:///{path}")
@@ -173,11 +173,11 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was_and_says_what_to_d
     (copy,) = kept_copies(path)
     assert schema_of(copy) == before
     # With the fault mended the same start goes through.
-    (with_fault / "versions" / "r0004_fails.py").write_text(
-        (with_fault / "versions" / "r0004_fails.py").read_text().replace("no_such_column", "1")
+    (with_fault / "versions" / "r0005_fails.py").write_text(
+        (with_fault / "versions" / "r0005_fails.py").read_text().replace("no_such_column", "1")
     )
     open_database(f"sqlite:///{path}").dispose()
-    assert revision_of(path) == "0004"
+    assert revision_of(path) == "0005"
 
 
 def test_a_database_of_a_newer_release_is_refused_and_not_touched(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from live_postgres import on_both
 from sqlalchemy import Engine as Database
 from sqlalchemy import event, func, select
 
@@ -13,6 +14,8 @@ from server.datasets import Dataset
 from server.errors import ModelNotFound
 from server.evaluation import Evaluations
 from server.models import ModelStore, ModelVersion
+
+pytestmark = on_both
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from live_postgres import on_both
 from sqlalchemy import Engine as Database
 
 from server.datasets import Data, Dataset, Digits
@@ -15,6 +16,8 @@ from server.evaluation import Evaluations, MisclassifiedFilter, Order, Review
 from server.evaluation.marks import Marks
 from server.metrics import wilson_interval
 from server.models import ModelVersion
+
+pytestmark = on_both
 
 TEST = Dataset.BUILTIN_TEST
 
