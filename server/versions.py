@@ -32,9 +32,13 @@ class Versions:
         evaluations: Evaluations,
         gate: Gate,
         shipped: Path,
+        announced: int | None = None,
     ) -> None:
         """Clear up what a crash left behind, install the version at `shipped`, and serve what was deployed
         last; when that cannot be loaded the one before it, at last the shipped one, and say so.
+
+        `announced`: what the shared artifacts say, for a database that knows of no deployment; None or 0:
+        nothing.
         """
         self._store = store
         self._engines = engines
@@ -48,7 +52,7 @@ class Versions:
         shipped_version = store.install_shipped(shipped)
         for version in store.list():
             evaluations.adopt(version)
-        self._deploy_at_start(shipped_version)
+        self._deploy_at_start(shipped_version, announced or None)
 
     def deploy(self, number: int, cause: str, request_id: str | None = None) -> None:
         """Let a version answer from now on: it is loaded first, and recorded once it answers.
@@ -90,9 +94,9 @@ class Versions:
         """A page of what was deployed, rolled back, undeployed and deleted, newest first, and how many."""
         return self._deployments.list(offset, limit)
 
-    def take_up(self, number: int, deploy: bool) -> GateReport:
+    def take_up(self, number: int, deploy: bool, asked_by: str = "training") -> GateReport:
         """A training run has made a version: hold it against the serving one, and deploy it if that is wanted
-        and it passes.
+        and it passes. `asked_by`: who wants that, "training" or "sweep".
         """
         version = self._store.get(number)
         self._evaluations.adopt(version)
@@ -106,7 +110,7 @@ class Versions:
                 if serving != self._engines.deployed:
                     continue  # Somebody deployed another one meanwhile: that is the one to be held against.
                 if deploy and report.passed:
-                    self._deploy(number, "its training asked for it, and it passed the gate")
+                    self._deploy(number, f"its {asked_by} asked for it, and it passed the gate")
             return report
 
     def delete(
@@ -133,6 +137,8 @@ class Versions:
         """Deploy, for who holds the lock."""
         is_rollback = number == self.rollback_version()
         serving = self._engines.deployed
+        # First: while the others could not fetch it, it does not answer here for a moment either.
+        self._store.share(number)
         self._engines.deploy(number)
         try:
             with self._announced(number):
@@ -155,7 +161,7 @@ class Versions:
             yield
         except BaseException:
             with suppress(OSError):  # The next start announces what is recorded.
-                self._store.announce_deployed(before or None)
+                self._store.announce_recorded(before or None)
             raise
 
     def _refuse_needed(self, number: int) -> None:
@@ -177,10 +183,11 @@ class Versions:
         self._evaluations.forget(self._deployments.deleted())
         self._store.clean_staging()
 
-    def _deploy_at_start(self, shipped: int) -> None:
+    def _deploy_at_start(self, shipped: int, announced: int | None) -> None:
         """Let the version answer that was deployed last; when it cannot, the one before, and so on."""
         last, reason = self._deployments.current(), ""
-        for number in dict.fromkeys((last, *self._deployments.before(), shipped)):
+        others = (*self._deployments.before(), shipped) if last is not None else (announced, shipped)
+        for number in dict.fromkeys((last, *others)):
             if number is None:
                 continue
             try:
@@ -189,7 +196,9 @@ class Versions:
                 log.error("version not loaded", extra={"model_version": number, "reason": error.message})
                 reason = reason or error.message
                 continue
-            if last is None:
+            if last is None and number == announced:
+                cause = "first start with this database: it is what the shared artifacts announced"
+            elif last is None:
                 cause = "first start"
             elif number != last:
                 cause = f"version {last} could not be loaded at start: {_what(reason, last)}"
@@ -197,7 +206,7 @@ class Versions:
                 cause = "the server started anew"  # Recorded when it had been undeployed only.
             self._deployments.deploy(number, cause, is_rollback=number in self._deployments.before())
             # Always: the last start may have ended between the record and the announcement.
-            self._store.announce_deployed(number)
+            self._store.announce_recorded(number)
             return
 
 

@@ -2,6 +2,8 @@
 
 from server.models.damage import Damage
 from server.models.deployments import Deployment, DeploymentAction, Deployments
+from server.models.mirror import Mirror
+from server.models.shared import SharedArtifacts
 from server.models.store import ModelStore
 from server.models.version import (
     ARTIFACT,
@@ -22,8 +24,10 @@ __all__ = [
     "DeploymentAction",
     "Deployments",
     "FileRecord",
+    "Mirror",
     "ModelStore",
     "ModelVersion",
     "Provenance",
+    "SharedArtifacts",
     "write_version",
 ]

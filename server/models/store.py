@@ -10,25 +10,16 @@ import logging
 import re
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from server.errors import ModelCorrupt, ModelNotFound
-from server.models.damage import Damage, Inspection
+from server.config import CannotStart
+from server.errors import ArtifactsUnreachable, ModelNotFound
+from server.models.agreement import agree
 from server.models.files import sync, write_durably
-from server.models.sample_answers import SAMPLES, SampleAnswers, read_sample_answers
-from server.models.version import (
-    ARTIFACT,
-    DESCRIPTION,
-    PROBABILITIES,
-    ModelVersion,
-    read_version,
-    verify_file,
-)
+from server.models.publication import Publication
+from server.models.shared import NONE, SharedArtifacts
+from server.models.stored import DEPLOYED, StoredVersions
+from server.models.version import DESCRIPTION, ModelVersion, read_version, verify_file
 
 log = logging.getLogger(__name__)
 
@@ -37,25 +28,52 @@ STAGING = ".staging"
 DELETED = "deleted-"
 # The highest number ever given, so that a deleted version's number never comes back as another model.
 LAST_NUMBER = ".last_number"
-# The contract's int32.
-MAX_NUMBER = 2**31 - 1
-# Names the version that answers, for replicas: they have the folder only.
-DEPLOYED = "deployed"
-# In there: no version answers.
-NONE = "none"
+# In the staging area, with the number behind it: a damaged version, while a whole one takes its place.
+DAMAGED = "damaged-"
+# How long a start waits for the place where versions are shared: it may be started at the same time.
+AT_START_S = 15.0
 
 
-class ModelStore:
-    """The versions under a folder. May be used from any thread."""
+class ModelStore(StoredVersions):
+    """The versions under a folder, for the server that owns them. May be used from any thread."""
 
-    def __init__(self, root: Path, is_read_only: bool = False) -> None:
-        """Open the store at `root`, which is made when it is not there, unless `is_read_only`."""
-        self._root = root
+    def __init__(self, root: Path, is_read_only: bool = False, shared: SharedArtifacts | None = None) -> None:
+        """Open the store at `root`, which is made when it is not there, unless `is_read_only`.
+
+        `shared`: where the versions are published for other machines (`catch_up` first); a replica has a
+        `Mirror` of that instead.
+        """
+        super().__init__(root)
+        self._publication = None if shared is None else Publication(shared, self.announced_deployed)
+        # From the choice of a number until the version has it. Held while that is published.
+        self._numbering = threading.Lock()
         self._committing = threading.Lock()
-        self._descriptions: dict[int, ModelVersion] = {}
-        self._inspection = Inspection()
         if not is_read_only:
             (root / STAGING).mkdir(parents=True, exist_ok=True)
+
+    def catch_up(self) -> int | None:
+        """Agree with the shared artifacts, if there are any: fetch what is missing, publish what they lack.
+
+        For the start of a server. Gives the version that they announce; None without. Raises CannotStart when
+        they cannot be reached, or are of another server.
+        """
+        if self._publication is None:
+            return None
+        shared = self._publication.shared
+
+        def agreed() -> int | None:
+            agree(self, shared)
+            return shared.announced()
+
+        try:
+            return self._publication.patiently(agreed, AT_START_S, is_start=True)
+        except ArtifactsUnreachable as error:
+            raise CannotStart(f"DIGITS_ARTIFACTS_URL: {shared.url}: {error.why}") from None
+
+    def close(self) -> None:
+        """Wait no more for the shared artifacts. For the end of a server, before that of its runs."""
+        if self._publication is not None:
+            self._publication.close()
 
     def staging(self, training_id: str) -> Path:
         """An empty folder to make a version in, on the same disk, so that it can be renamed into place."""
@@ -81,7 +99,9 @@ class ModelStore:
     def commit(self, staging: Path) -> ModelVersion:
         """Turn a folder completed by `write_version` into the next version. It is there whole, or not at all.
 
-        Raises ModelCorrupt when its files do not match their checksums; the staging folder stays then.
+        First it is published where versions are shared: when this returns, the loss of this disk does not
+        take it away. Raises ModelCorrupt when its files do not match their checksums, ArtifactsUnreachable,
+        ShuttingDown; the staging folder stays then.
         """
         staged = read_version(staging, version=0)
         for name in staged.files:
@@ -91,20 +111,30 @@ class ModelStore:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         for path in (*staging.iterdir(), staging):
             sync(path)
-        with self._committing:
+        with self._numbering:
             number = max(self._last_number(), *self.numbers(), 0) + 1
-            # From this instant on the version exists. Over a version of that number it would fail.
-            staging.rename(self._folder(number))
-            sync(self._root)
-            write_durably(self._root / LAST_NUMBER, f"{number}\n")
+            if self._publication is not None:
+                number = self._publication.publish(staging, number)
+            with self._committing:
+                # From this instant on the version exists. Over a version of that number it would fail.
+                staging.rename(self._folder(number))
+                sync(self._root)
+                write_durably(self._root / LAST_NUMBER, f"{number}\n")
         log.info("version saved", extra={"model_version": number, "accuracy": staged.metrics.accuracy})
         return self.get(number)
 
     def delete(self, version: int) -> None:
         """Take a version out of the store, from one instant to the next; its number never comes back.
 
-        Its files wait in the staging area for `clean_deleted`. Raises ModelNotFound.
+        Its files wait in the staging area for `clean_deleted`. Raises ModelNotFound, ArtifactsUnreachable.
         """
+        if self._publication is not None and version >= 1 and self._folder(version).is_dir():
+            # First: of what is deleted there the next start takes out the rest.
+            self._publication.shared.delete(version)
+        self.take_out(version)
+
+    def take_out(self, version: int) -> None:
+        """The same for this folder alone."""
         with self._committing:
             folder = self._folder(version)
             if version < 1 or not folder.is_dir():
@@ -117,6 +147,19 @@ class ModelStore:
             self._descriptions.pop(version, None)
             self._inspection.forget(folder)
         log.info("version deleted", extra={"model_version": version})
+
+    def take_in(self, staging: Path, version: int) -> None:
+        """Put a fetched folder in place as a version, and in the place of a damaged one."""
+        with self._committing:
+            folder = self._folder(version)
+            if folder.is_dir():
+                damaged = self._root / STAGING / f"{DAMAGED}{version}"
+                shutil.rmtree(damaged, ignore_errors=True)
+                folder.rename(damaged)
+            staging.rename(folder)
+            sync(self._root)
+            self._descriptions.pop(version, None)
+            self._inspection.forget(folder)
 
     def deleted(self) -> tuple[int, ...]:
         """The deleted versions whose files are still there; after a crash nobody may have noted that."""
@@ -149,125 +192,33 @@ class ModelStore:
             shutil.copyfile(path, staging / path.name)
         return self.commit(staging).version
 
-    def get(self, version: int) -> ModelVersion:
-        """One version. Raises ModelNotFound, or ModelCorrupt when its description cannot be read."""
-        # A number of any length may be asked for, and a name on the disk has 255 characters at most.
-        if not 1 <= version <= MAX_NUMBER or not (folder := self._folder(version)).is_dir():
-            self._descriptions.pop(version, None)
-            raise ModelNotFound(version)
-        # A version never changes, so it is read once. In one step: another thread may delete it.
-        described = self._descriptions.get(version)
-        if described is None:
-            with _not_found_once_deleted(folder, version):
-                described = read_version(folder, version)
-            self._descriptions[version] = described
-        return described
+    def share(self, version: int) -> None:
+        """See to it that a version is published where versions are shared, whoever put it into the folder.
 
-    def list(self) -> tuple[ModelVersion, ...]:
-        """All versions, oldest first. One whose description is damaged is left out, and logged."""
-        versions = []
-        for number in self.numbers():
-            try:
-                versions.append(self.get(number))
-            except ModelNotFound:
-                continue  # Deleted a moment ago.
-            except ModelCorrupt as error:
-                log.warning("version left out", extra={"model_version": number, "reason": error.message})
-        return tuple(versions)
-
-    def damage(self, version: int) -> Damage | None:
-        """What is wrong with the files of a version; None while they are as saved. Raises ModelNotFound."""
-        try:
-            described, folder = self.get(version), self._folder(version)
-        except ModelCorrupt as error:
-            return Damage(error.message, can_answer=False)
-        damage = self._inspection.damage(folder, described)
-        if damage is not None and not folder.is_dir():
-            raise ModelNotFound(version)
-        return damage
-
-    def unreadable(self) -> Mapping[int, Damage]:
-        """The versions that `list` leaves out, highest number first, and what is wrong with each."""
-        found = {}
-        for number in self.numbers()[::-1]:
-            try:
-                self.get(number)
-            except ModelNotFound:
-                continue  # Deleted a moment ago.
-            except ModelCorrupt as error:
-                found[number] = Damage(error.message, can_answer=False)
-        return found
+        Raises ArtifactsUnreachable, ModelNotFound, ModelCorrupt.
+        """
+        if self._publication is not None:
+            self.get(version)
+            self._publication.share(self._folder(version), version)
 
     def announce_deployed(self, version: int | None) -> None:
-        """Tell whoever shares the folder which version answers; None: that none does."""
-        write_durably(self._root / DEPLOYED, f"{NONE if version is None else version}\n")
+        """Tell the replicas which version answers; None: that none does. It has to be there for them.
 
-    def announced_deployed(self) -> int | None:
-        """The version that answers, as announced; 0: that none does, None: nothing was announced."""
-        try:
-            announced = (self._root / DEPLOYED).read_text(encoding="utf-8").strip()
-            return 0 if announced == NONE else int(announced)
-        except (FileNotFoundError, ValueError):
-            return None
-
-    def free_bytes(self) -> int | None:
-        """The room left on the disk of the versions; None while they have no folder."""
-        try:
-            return shutil.disk_usage(self._root).free
-        except FileNotFoundError:
-            return None
-
-    def folder(self, version: int) -> Path:
-        """The folder of a version, to train on from. Raises ModelNotFound, ModelCorrupt."""
-        self.get(version)
-        return self._folder(version)
-
-    def artifact_path(self, version: int) -> Path:
-        """The artifact to serve a version from, its checksum verified. Raises ModelNotFound, ModelCorrupt."""
-        described, folder = self.get(version), self._folder(version)
-        with _not_found_once_deleted(folder, version):
-            return verify_file(folder, described, ARTIFACT)
-
-    def uncertain_below(self, version: int) -> float:
-        """The confidence below which a version's reading is uncertain. Raises ModelNotFound, ModelCorrupt."""
-        return self.get(version).uncertain_below
-
-    def probabilities(self, version: int) -> npt.NDArray[np.float32]:
-        """A version's answers on its own test set: (N, 10) float32. Raises ModelNotFound, ModelCorrupt."""
-        described, folder = self.get(version), self._folder(version)
-        with _not_found_once_deleted(folder, version):
-            path = verify_file(folder, described, PROBABILITIES)
-            with np.load(path, allow_pickle=False) as arrays:
-                return np.asarray(arrays["probabilities"], dtype=np.float32)
-
-    def sample_answers(self, version: int) -> SampleAnswers:
-        """What a version's cross-validation read in the samples that it was trained on, if it was on any.
-
-        Raises ModelNotFound, ModelCorrupt.
+        Raises ArtifactsUnreachable: what answered before is told again then, as soon as that can be done.
         """
-        described, folder = self.get(version), self._folder(version)
-        with _not_found_once_deleted(folder, version):
-            if SAMPLES in described.files:
-                verify_file(folder, described, SAMPLES)
-            return read_sample_answers(folder)
+        if self._publication is None:
+            self._note_deployed(version)
+        else:
+            self._publication.announce(version, note=lambda: self._note_deployed(version))
 
-    def _is_whole(self, version: ModelVersion) -> bool:
-        try:
-            self.artifact_path(version.version)
-        except ModelCorrupt as error:
-            log.warning("damaged version", extra={"model_version": version.version, "reason": error.message})
-            return False
-        return True
+    def announce_recorded(self, version: int | None) -> None:
+        """The same for what is so already: where it cannot be told now, it is as soon as it can be."""
+        self._note_deployed(version)
+        if self._publication is not None:
+            self._publication.keep_announced()
 
-    def _folder(self, version: int) -> Path:
-        return self._root / f"{version:06d}"
-
-    def numbers(self) -> Sequence[int]:
-        """The numbers of all version folders, whole or damaged, lowest first."""
-        if not self._root.is_dir():
-            return []  # A replica may be there before the server that makes the folder.
-        names = (path.name for path in self._root.iterdir() if path.is_dir())
-        return sorted(int(name) for name in names if re.fullmatch(r"\d{6,}", name))
+    def _note_deployed(self, version: int | None) -> None:
+        write_durably(self._root / DEPLOYED, f"{NONE if version is None else version}\n")
 
     def _last_number(self) -> int:
         try:
@@ -278,14 +229,3 @@ class ModelStore:
             # At start the numbers that the database knows are reserved anew.
             log.warning("note of the last number is damaged")
             return 0
-
-
-@contextmanager
-def _not_found_once_deleted(folder: Path, version: int) -> Iterator[None]:
-    """Whatever a version's files cannot be read for while it is being deleted: the version is not found."""
-    try:
-        yield
-    except (ModelCorrupt, OSError) as error:
-        if folder.is_dir():
-            raise
-        raise ModelNotFound(version) from error

@@ -20,6 +20,7 @@ from server.errors import ModelCorrupt
 from server.metrics import Metrics
 from server.models.files import sha256_of
 from server.models.sample_answers import SAMPLES
+from server.models.sense import refuse_nonsense
 
 ARTIFACT = "model.onnx"
 """What serves and what was measured: float32 (N, 28, 28, 1) in [0, 1] -> float32 (N, 10)."""
@@ -34,6 +35,9 @@ REQUIRED = (ARTIFACT, KERAS_MODEL, PROBABILITIES)
 FORMAT = 1
 # In the description: the checksum of everything else in it. Versions from before there was one go without.
 CHECKSUM = "description_sha256"
+
+# What reading one raises that holds anything else.
+NONSENSE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 
 Option = str | int | float | bool
 
@@ -144,8 +148,10 @@ def read_version(folder: Path, version: int) -> ModelVersion:
             raise ValueError(f"expected format {FORMAT}, got {values['format']!r}")
         if values.pop(CHECKSUM, None) not in (None, description_checksum(values)):
             raise ValueError("its checksum is not that of what was saved")
-        return _from_plain(values, version)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        described = _from_plain(values, version)
+        refuse_nonsense(described)
+        return described
+    except (OSError, *NONSENSE) as error:
         raise ModelCorrupt(
             f"version {version}: {path.name} cannot be read ({_words(error)})",
             model_version=str(version),

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from live_postgres import on_both, on_sqlite
 from sqlalchemy import Engine, insert, select, text
 
 from server.database import deployments, open_database
 from server.errors import InvalidArgument
 from server.models import DeploymentAction, Deployments
 
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'new' / 'folder' / 'digits.db'}"
+pytestmark = on_both
 
 
 @pytest.fixture
-def database(url: str) -> Engine:
-    return open_database(url)
+def database(database_url: str) -> Iterator[Engine]:
+    opened = open_database(database_url)
+    yield opened
+    opened.dispose()
 
 
 def test_nothing_is_deployed_at_first(database: Engine) -> None:
@@ -33,12 +34,16 @@ def test_nothing_is_deployed_at_first(database: Engine) -> None:
     assert record.list(0, 20) == ((), 0)
 
 
-def test_the_version_deployed_last_is_the_current_one_after_a_restart(database: Engine, url: str) -> None:
+def test_the_version_deployed_last_is_the_current_one_after_a_restart(
+    database: Engine, database_url: str
+) -> None:
     Deployments(database).deploy(1, "first start")
     Deployments(database).deploy(3, "a person asked for it")
     database.dispose()
 
-    assert Deployments(open_database(url)).current() == 3
+    again = open_database(database_url)
+    assert Deployments(again).current() == 3
+    again.dispose()
 
 
 def test_the_list_tells_what_happened_when_and_why_newest_first(database: Engine) -> None:
@@ -205,10 +210,9 @@ def test_readers_go_on_while_somebody_writes(database: Engine) -> None:
     assert record.current() == 2
 
 
+@on_sqlite
 def test_a_writer_waits_for_another_one(database: Engine, tmp_path: Path) -> None:
-    other = sqlite3.connect(
-        tmp_path / "new" / "folder" / "digits.db", isolation_level=None, check_same_thread=False
-    )
+    other = sqlite3.connect(tmp_path / "digits.db", isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
     threading.Timer(0.3, lambda: other.execute("COMMIT")).start()
 
@@ -217,6 +221,14 @@ def test_a_writer_waits_for_another_one(database: Engine, tmp_path: Path) -> Non
     assert record.current() == 1
 
 
+@on_sqlite
+def test_the_folder_of_a_database_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "digits.db"
+    open_database(f"sqlite:///{path}").dispose()
+    assert path.exists()
+
+
+@on_sqlite
 def test_the_database_keeps_a_write_ahead_log_and_checks_foreign_keys(database: Engine) -> None:
     with database.connect() as connection:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"

@@ -157,7 +157,7 @@ def test_a_version_deleted_between_two_steps_of_reading_it_is_not_found(
 ) -> None:
     save(store, regression)
     reader = ModelStore(tmp_path / "models")
-    module = sys.modules["server.models.version" if step == "sha256_of" else "server.models.store"]
+    module = sys.modules["server.models.version" if step == "sha256_of" else "server.models.stored"]
     done = getattr(module, step)
 
     def beside_a_deletion(*arguments: Any) -> Any:
