@@ -161,7 +161,7 @@ class Trial(_message.Message):
     state: Global___TrialState.ValueType
     """Where it stands."""
     training_id: _builtins.str
-    """Its training run, see GetTraining. Empty while it waits."""
+    """Its training run, see GetTraining. Empty before it has one: a run in the queue waits too."""
     epochs: _builtins.int
     """Finished epochs."""
     validation_accuracy: _builtins.float
@@ -301,7 +301,7 @@ class StartSweepRequest(_message.Message):
     recipe: _builtins.str
     """A name from ListRecipes. Required."""
     trials: _builtins.int
-    """How many trials: 2 to 100. 0: 10."""
+    """How many trials: 2 to 100. 0: 10. Fewer are made when the ranges do not hold as many different ones."""
     keep_all: _builtins.bool
     """Train every trial to its last epoch, however far behind it is."""
     deploy_when_done: _builtins.bool

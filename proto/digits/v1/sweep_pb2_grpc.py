@@ -71,9 +71,9 @@ class SweepServiceServicer:
         """Starts a sweep and returns at once. One sweep runs at a time.
 
         Errors: INVALID_ARGUMENT for an unknown recipe, one that validates on nothing or trains on samples, an option out of
-        its range, a range that is empty, unknown or given twice, or no range at all (nothing has been started then);
-        UNAVAILABLE, with google.rpc.RetryInfo, while the digits are still being prepared; RESOURCE_EXHAUSTED, with
-        google.rpc.RetryInfo, while another sweep runs.
+        its range, a range that is empty, unknown or given twice, ranges of one value in all, or none (nothing has been
+        started then); UNAVAILABLE, with google.rpc.RetryInfo, while the digits are still being prepared;
+        RESOURCE_EXHAUSTED, with google.rpc.RetryInfo, while another sweep runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,9 +41,9 @@ class SweepServiceStub:
     """Starts a sweep and returns at once. One sweep runs at a time.
 
     Errors: INVALID_ARGUMENT for an unknown recipe, one that validates on nothing or trains on samples, an option out of
-    its range, a range that is empty, unknown or given twice, or no range at all (nothing has been started then);
-    UNAVAILABLE, with google.rpc.RetryInfo, while the digits are still being prepared; RESOURCE_EXHAUSTED, with
-    google.rpc.RetryInfo, while another sweep runs.
+    its range, a range that is empty, unknown or given twice, ranges of one value in all, or none (nothing has been
+    started then); UNAVAILABLE, with google.rpc.RetryInfo, while the digits are still being prepared;
+    RESOURCE_EXHAUSTED, with google.rpc.RetryInfo, while another sweep runs.
     """
     GetSweep: _grpc.UnaryUnaryMultiCallable[_sweep_pb2.GetSweepRequest, _sweep_pb2.GetSweepResponse]
     """One sweep as it stands now, with all its trials. Errors: NOT_FOUND."""
@@ -67,9 +67,9 @@ class SweepServiceAsyncStub(SweepServiceStub):
     """Starts a sweep and returns at once. One sweep runs at a time.
 
     Errors: INVALID_ARGUMENT for an unknown recipe, one that validates on nothing or trains on samples, an option out of
-    its range, a range that is empty, unknown or given twice, or no range at all (nothing has been started then);
-    UNAVAILABLE, with google.rpc.RetryInfo, while the digits are still being prepared; RESOURCE_EXHAUSTED, with
-    google.rpc.RetryInfo, while another sweep runs.
+    its range, a range that is empty, unknown or given twice, ranges of one value in all, or none (nothing has been
+    started then); UNAVAILABLE, with google.rpc.RetryInfo, while the digits are still being prepared;
+    RESOURCE_EXHAUSTED, with google.rpc.RetryInfo, while another sweep runs.
     """
     GetSweep: _aio.UnaryUnaryMultiCallable[_sweep_pb2.GetSweepRequest, _sweep_pb2.GetSweepResponse]  # type: ignore[assignment]
     """One sweep as it stands now, with all its trials. Errors: NOT_FOUND."""
@@ -96,9 +96,9 @@ class SweepServiceServicer(metaclass=_abc_1.ABCMeta):
         """Starts a sweep and returns at once. One sweep runs at a time.
 
         Errors: INVALID_ARGUMENT for an unknown recipe, one that validates on nothing or trains on samples, an option out of
-        its range, a range that is empty, unknown or given twice, or no range at all (nothing has been started then);
-        UNAVAILABLE, with google.rpc.RetryInfo, while the digits are still being prepared; RESOURCE_EXHAUSTED, with
-        google.rpc.RetryInfo, while another sweep runs.
+        its range, a range that is empty, unknown or given twice, ranges of one value in all, or none (nothing has been
+        started then); UNAVAILABLE, with google.rpc.RetryInfo, while the digits are still being prepared;
+        RESOURCE_EXHAUSTED, with google.rpc.RetryInfo, while another sweep runs.
         """
 
     @_abc_1.abstractmethod

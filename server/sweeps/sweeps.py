@@ -1,0 +1,328 @@
+"""The sweeps of a server: one runs at a time, and goes on with the next server."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from server.datasets import DataPreparation
+from server.errors import (
+    InvalidArgument,
+    InvalidOption,
+    ShuttingDown,
+    SweepFinished,
+    SweepNotFound,
+    SweepRunning,
+    TrainingNotFound,
+)
+from server.failures import explain
+from server.gate import GateReport
+from server.logs import REQUEST_ID, on_behalf_of
+from server.models import ModelStore
+from server.recipes import find, resolve
+from server.sweeps.course import Course
+from server.sweeps.drawing import draw
+from server.sweeps.ranges import SweepRange, check_ranges
+from server.sweeps.sweep import Sweep, SweepState, Trial, TrialState
+from server.sweeps.table import SweepTable
+from server.sweeps.tuner import OneByOne, Tuner
+from server.training import Trainings
+from server.versions import Versions
+
+log = logging.getLogger(__name__)
+
+MIN_TRIALS, DEFAULT_TRIALS, MAX_TRIALS = 2, 10, 100
+# How soon it is tried again to go on with a sweep, or to save how it ended, when that failed.
+RETRY_S = 2.0
+
+
+class Sweeps:
+    """Sweeps, past and present. May be used from any thread."""
+
+    def __init__(
+        self,
+        database: Engine,
+        trainings: Trainings,
+        versions: Versions,
+        store: ModelStore,
+        data: DataPreparation,
+        tuner: Tuner | None = None,
+    ) -> None:
+        """Take up the sweep that an earlier server left: trials that ended stay, the others go on.
+
+        `tuner` decides which trials are worth their time, and how many train at once; None: one by one.
+        """
+        self._table = SweepTable(database)
+        self._trainings = trainings
+        self._versions = versions
+        self._store = store
+        self._data = data
+        self._tuner = tuner or OneByOne()
+        # Held while a sweep begins, changes or ends.
+        self._changed = threading.Condition()
+        self._live: Sweep | None = None
+        self._course: Course | None = None
+        self._worker: threading.Thread | None = None
+        self._is_closing = False
+        self._is_unsaved = False
+        if left := self._table.running():
+            with self._changed:
+                self._see_through(left)
+            log.info("sweep taken up", extra={"sweep_id": left.sweep_id})
+
+    @property
+    def at_once(self) -> int:
+        """How many trials may train at once now."""
+        return self._trainings.at_once
+
+    def start(
+        self,
+        recipe: str,
+        overrides: Mapping[str, object],
+        ranges: Sequence[SweepRange],
+        *,
+        trials: int | None = None,
+        ends_early: bool = True,
+        deploy_when_done: bool = False,
+        request_id: str | None = None,
+    ) -> Sweep:
+        """Start a sweep of so many trials, None for ten. The same `request_id` gives the same sweep.
+
+        There are fewer trials when the ranges do not hold as many different ones. Raises InvalidArgument,
+        DataPreparing, DatasetUnavailable, SweepRunning, ShuttingDown; nothing has been started then.
+        """
+        with self._changed:
+            if request_id and (known := self._table.by_request(request_id)):
+                return self._now(known)
+        _check_recipe(recipe)
+        options = resolve(recipe, overrides)
+        check_ranges(ranges, overrides)
+        count = DEFAULT_TRIALS if trials is None else trials
+        if not MIN_TRIALS <= count <= MAX_TRIALS:
+            expected = f"expected {MIN_TRIALS} to {MAX_TRIALS}, or 0 for {DEFAULT_TRIALS}"
+            raise InvalidArgument("trials", f"{expected}, got {count}")
+        drawn = draw(recipe, overrides, ranges, count)
+        # Refuses now what could only wait later.
+        self._data.data()
+        with self._changed:
+            if request_id and (known := self._table.by_request(request_id)):
+                return self._now(known)
+            if self._is_closing:
+                raise ShuttingDown("the server is going down; start the sweep when it is back", 5.0)
+            if self._live is not None:
+                raise SweepRunning(self._live.sweep_id)
+            sweep = Sweep(
+                sweep_id=secrets.token_hex(8),
+                request_id=request_id or None,
+                recipe=recipe,
+                options=options,
+                ranges=tuple(ranges),
+                trials=tuple(Trial(number=place + 1, options=each) for place, each in enumerate(drawn)),
+                ends_early=ends_early,
+                deploy_when_done=deploy_when_done,
+                created=datetime.now(UTC),
+                call_id=REQUEST_ID.get(),
+            )
+            self._table.insert(sweep)
+            self._see_through(sweep)
+        extra = {"sweep_id": sweep.sweep_id, "recipe": recipe, "trials": len(drawn)}
+        log.info("sweep started", extra=extra)
+        return sweep
+
+    def get(self, sweep_id: str) -> Sweep:
+        """One sweep as it is now. Raises SweepNotFound."""
+        with self._changed:
+            known = self._table.get(sweep_id)
+        if known is None:
+            raise SweepNotFound(sweep_id)
+        return self._now(known)
+
+    def list(self, offset: int, limit: int) -> tuple[tuple[Sweep, ...], int]:
+        """A page of sweeps, newest first, and how many there are in all."""
+        page, total = self._table.list(offset, limit)
+        return tuple(self._now(sweep) for sweep in page), total
+
+    def stop(self, sweep_id: str) -> Sweep:
+        """End a sweep: its trials are cancelled, and no more are begun. Returns when none trains any more.
+
+        Raises SweepNotFound; SweepFinished when it has ended, or does so by itself meanwhile.
+        """
+        with self._changed:
+            live, course, worker = self._live, self._course, self._worker
+            if live is None or course is None or worker is None or live.sweep_id != sweep_id:
+                raise _finished(self.get(sweep_id))
+            stopping = replace(live, is_stopping=True)
+            # First: where that cannot be kept, on a full disk, nothing is changed.
+            self._table.update(stopping)
+            self._live = stopping
+        course.finish()
+        worker.join()
+        ended = self.get(sweep_id)
+        if self._is_closing and not ended.state.is_final:
+            raise ShuttingDown("the server is going down; the sweep ends when it is back", 5.0)
+        if ended.state is not SweepState.STOPPED:
+            raise _finished(ended)
+        return ended
+
+    def close(self) -> None:
+        """Follow the sweep no longer; its trials go on with the next server. For before `Trainings.close`."""
+        with self._changed:
+            self._is_closing = True
+            course, worker = self._course, self._worker
+            self._changed.notify_all()
+        if course is not None and worker is not None:
+            course.finish()
+            worker.join()
+
+    def _see_through(self, sweep: Sweep) -> None:
+        """Go on with a sweep on a thread of its own. For who holds the lock."""
+        self._live = sweep
+        self._course = Course(sweep, self._trainings, self._note)
+        self._worker = threading.Thread(
+            target=self._work, args=(sweep.call_id, self._course), name="sweep", daemon=True
+        )
+        self._worker.start()
+
+    def _work(self, call_id: str, course: Course) -> None:
+        """Have a sweep tuned, and note how it ended."""
+        with on_behalf_of(call_id):
+            while not self._is_through(course):
+                with self._changed:
+                    self._changed.wait_for(lambda: self._is_closing, RETRY_S)
+            course.close()
+            with self._changed:
+                # The next sweep may have begun since this one was saved.
+                if self._course is course:
+                    self._live = self._course = None
+
+    def _is_through(self, course: Course) -> bool:
+        """Go on with a sweep; False for a fault on the way that may pass, as that of a database may."""
+        try:
+            self._tune(course)
+            if not self._is_closing or course.has_ended:
+                self._finish(course)
+        except Exception:
+            log.exception("the sweep was held up")
+            return self._is_closing
+        return True
+
+    def _tune(self, course: Course) -> None:
+        try:
+            self._tuner.tune(course)
+        except Exception:
+            log.exception("the tuner failed", extra={"tuner": type(self._tuner).__name__})
+        if not course.has_ended and not course.is_over:
+            # What remains when a cluster's tuner fails needs nothing of a cluster to go on.
+            OneByOne().tune(course)
+
+    def _finish(self, course: Course) -> None:
+        """Note how the sweep of a course ended."""
+        course.cancel()
+        with self._changed:
+            assert self._live is not None
+            sweep = self._live
+        if sweep.is_stopping:
+            sweep = replace(sweep, state=SweepState.STOPPED, gate=self._gate(sweep, deploy=False))
+        elif sweep.best_trial is None:
+            sweep = replace(sweep, state=SweepState.FAILED, failure_reason=_why(sweep))
+        else:
+            gate = self._gate(sweep, deploy=sweep.deploy_when_done)
+            sweep = replace(sweep, state=SweepState.SUCCEEDED, gate=gate)
+        sweep = replace(sweep, ended=datetime.now(UTC))
+        with self._changed:
+            while not self._save(sweep):
+                if self._changed.wait_for(lambda: self._is_closing, RETRY_S):
+                    return
+            # In the same breath: what has ended cannot be told to stop.
+            self._live = None
+        log.info("sweep ended", extra={"sweep_id": sweep.sweep_id, "state": sweep.state.value})
+
+    def _gate(self, sweep: Sweep, deploy: bool) -> GateReport | None:
+        """How the best trial's version did at the gate; it is deployed if that is wanted and it passed."""
+        best = sweep.best_trial
+        if best is None or best.model_version is None:
+            return None
+        if not deploy:
+            return self._trainings.get(best.training_id).gate
+        try:
+            return self._versions.take_up(best.model_version, True, asked_by="sweep")
+        except Exception as error:
+            # The trials have their versions in any case.
+            log.exception("version not taken up", extra={"model_version": best.model_version})
+            reason = f"Version {best.model_version} could not be deployed: {explain(error)}"
+            return GateReport(passed=False, serving_version=None, comparisons=(), reasons=(reason,))
+
+    def _note(self, trial: Trial) -> None:
+        """Take over a trial as it is now, and store it."""
+        with self._changed:
+            assert self._live is not None
+            self._live = self._live.with_trial(trial)
+            self._save(self._live)
+
+    def _save(self, sweep: Sweep) -> bool:
+        try:
+            self._table.update(sweep)
+        except (SQLAlchemyError, OSError) as error:
+            # A full disk, say. The sweep goes on and is told from memory; the runs hold what trials came to.
+            if not self._is_unsaved:
+                log.error("sweep not saved", extra={"sweep_id": sweep.sweep_id, "reason": str(error)})
+            self._is_unsaved = True
+            return False
+        self._is_unsaved = False
+        return True
+
+    def _now(self, known: Sweep) -> Sweep:
+        """A sweep with what is not in its row: how long its trials have trained, which versions are left."""
+        with self._changed:
+            if self._live is not None and self._live.sweep_id == known.sweep_id and not known.state.is_final:
+                known = self._live
+        for trial in known.trials:
+            if trial.state is TrialState.RUNNING:
+                try:
+                    known = known.with_trial(trial.as_of(self._trainings.get(trial.training_id)))
+                except TrainingNotFound:
+                    continue
+        there = set(self._store.numbers())
+        trials = tuple(
+            replace(trial, model_version=trial.model_version if trial.model_version in there else None)
+            for trial in known.trials
+        )
+        return replace(known, trials=trials)
+
+
+def _check_recipe(name: str) -> None:
+    """Return for a recipe whose trials can be compared. Raises InvalidOption, whose field is `recipe`."""
+    recipe = find(name)
+    if recipe.uses_all_data:
+        why = "trains on all digits and keeps none aside to compare trials by"
+    elif recipe.uses_samples:
+        why = "goes on from a version with people's own samples; start a training for that"
+    else:
+        return
+    raise InvalidOption("recipe", f"expected one that begins anew and validates, got {name!r}, which {why}")
+
+
+def _finished(sweep: Sweep) -> SweepFinished:
+    past = {
+        SweepState.RUNNING: "is ending",
+        SweepState.SUCCEEDED: "has succeeded",
+        SweepState.FAILED: "has failed",
+        SweepState.STOPPED: "has been stopped",
+    }
+    return SweepFinished(sweep.sweep_id, past[sweep.state])
+
+
+def _why(sweep: Sweep) -> str:
+    """Why no trial has made a version, in words."""
+    failed = [trial for trial in sweep.trials if trial.state is TrialState.FAILED]
+    if not failed:
+        return "no trial has made a version: they were cancelled; start the sweep again"
+    last = failed[-1]
+    return f"no trial has made a version; the last that failed, trial {last.number}: {last.failure_reason}"
