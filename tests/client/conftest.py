@@ -11,7 +11,7 @@ from typing import Any
 
 import grpc
 import pytest
-from digits.v1 import evaluation_pb2, model_pb2, prediction_pb2, sample_pb2, training_pb2
+from digits.v1 import evaluation_pb2, model_pb2, prediction_pb2, sample_pb2, sweep_pb2, training_pb2
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.duration_pb2 import Duration
@@ -23,7 +23,7 @@ from grpc_status import rpc_status
 # Every method of the contract by its path, such as /digits.v1.PredictionService/Predict.
 METHODS: dict[str, MethodDescriptor] = {
     f"/{service.full_name}/{method.name}": method
-    for file in (prediction_pb2, training_pb2, evaluation_pb2, model_pb2, sample_pb2)
+    for file in (prediction_pb2, training_pb2, sweep_pb2, evaluation_pb2, model_pb2, sample_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }

@@ -36,5 +36,5 @@ def test_its_first_program_prints_what_stands_below_it(
 def test_it_names_every_command() -> None:
     commands = re.findall(r"^    (\w+)  ", parser().format_help(), re.MULTILINE)
 
-    assert len(commands) == 12
+    assert len(commands) == 13
     assert [name for name in commands if not re.search(rf"[$`] ?(digits )?{name}\b", TEXT)] == []

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from digits.client import AsyncClient, Client
 from digits.client.choices import Dataset, ExportFormat
+from digits.client.records import SweepRange
 from digits.v1 import model_pb2, prediction_pb2
 from google.protobuf.message_factory import GetMessageClass
 
@@ -31,6 +32,10 @@ CALLS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "watch_training": ("WatchTraining", ("id",)),
     "stop_training": ("StopTraining", ("id",)),
     "cancel_training": ("CancelTraining", ("id",)),
+    "start_sweep": ("StartSweep", ("cnn", [SweepRange("optimizer", values=("adam", "sgd"))])),
+    "get_sweep": ("GetSweep", ("id",)),
+    "list_sweeps": ("ListSweeps", ()),
+    "stop_sweep": ("StopSweep", ("id",)),
     "list_datasets": ("ListDatasets", ()),
     "evaluate": ("Evaluate", (Dataset.MNIST_TEST,)),
     "get_evaluation": ("GetEvaluation", ("id",)),

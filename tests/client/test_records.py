@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from digits.client import choices, records
-from digits.client.messages import comparison, dataset, evaluation, model, prediction, sample, training
+from digits.client.messages import comparison, dataset, evaluation, model, prediction, sample, sweep, training
 from digits.v1 import (
     dataset_pb2,
     evaluation_pb2,
@@ -19,6 +19,7 @@ from digits.v1 import (
     model_pb2,
     prediction_pb2,
     sample_pb2,
+    sweep_pb2,
     training_pb2,
 )
 
@@ -30,6 +31,8 @@ ANSWERS: list[tuple[type[Any], Callable[[Any], Any]]] = [
     (training_pb2.Training, training.training),
     (training_pb2.ListTrainingsResponse, training.trainings),
     (training_pb2.ListRecipesResponse, training.recipes),
+    (sweep_pb2.Sweep, sweep.sweep),
+    (sweep_pb2.ListSweepsResponse, sweep.sweeps),
     (evaluation_pb2.ListDatasetsResponse, dataset.datasets),
     (evaluation_pb2.Evaluation, evaluation.evaluation),
     (evaluation_pb2.ListTestDigitsResponse, evaluation.test_digits),
@@ -83,7 +86,16 @@ def assert_same(value: Any, message: Any) -> None:
 
 ENUMS = {
     enum.name: enum
-    for file in (dataset_pb2, evaluation_pb2, gate_pb2, model_pb2, prediction_pb2, sample_pb2, training_pb2)
+    for file in (
+        dataset_pb2,
+        evaluation_pb2,
+        gate_pb2,
+        model_pb2,
+        prediction_pb2,
+        sample_pb2,
+        sweep_pb2,
+        training_pb2,
+    )
     for enum in file.DESCRIPTOR.enum_types_by_name.values()
 }
 
@@ -107,6 +119,19 @@ def test_a_run_without_a_gate_and_a_digit_without_a_mark_say_none() -> None:
     assert evaluation.evaluation(evaluation_pb2.Evaluation()).accuracy_without_mislabelled is None
     digit = evaluation_pb2.LikelyLabelError(pixels=bytes(784))
     assert evaluation.likely_label_error(digit).correct_label is None
+
+
+def test_a_trial_before_its_first_epoch_and_a_sweep_without_a_best_one_say_none() -> None:
+    assert sweep.trial(sweep_pb2.Trial(number=1)).validation_accuracy is None
+    young = sweep.sweep(sweep_pb2.Sweep(trials=[sweep_pb2.Trial(number=1)]))
+    assert (young.best, young.gate, young.end_time) == (None, None, None)
+
+
+def test_only_the_end_that_a_range_has_is_sent() -> None:
+    tried = records.SweepRange("batch_size", min=8)
+
+    assert sweep.to_sweep_range(tried) == sweep_pb2.SweepRange(option="batch_size", min=8)
+    assert sweep.sweep_range(sweep.to_sweep_range(tried)) == tried
 
 
 def test_only_what_a_filter_names_is_sent() -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from digits.cli import evaluation, health, models, prediction, samples, training
+from digits.cli import evaluation, health, models, prediction, samples, sweep, training
 from digits.cli.command import Exit, Output, WrongUse
 from digits.client import Client, ClientError, Environment, ServerFault, ServerUnavailable
 
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         each.add_argument("--json", action="store_true", help="JSON on stdout, and nothing else there")
         each.add_argument("--timeout", type=float, metavar="SECONDS", help="how long a call may take in all")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (prediction, training, evaluation, models, samples, health):
+    for module in (prediction, training, sweep, evaluation, models, samples, health):
         module.add(commands, common)
     return top
 

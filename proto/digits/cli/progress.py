@@ -13,20 +13,44 @@ from digits.client.records import EpochMetrics, Training, TrainingProgress
 BAR = 24
 
 
-class Progress:
-    """Shows the states of one run, one after the other."""
+class Shown:
+    """Where progress is shown: in a line that moves where `is_live`, in lines of its own elsewhere."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
-        self._is_live = self._stream.isatty()
+        self.is_live = self._stream.isatty()
+
+    def move(self, text: str) -> None:
+        """Show this in place of what the line that moves has shown."""
+        columns = shutil.get_terminal_size().columns
+        self._write(f"\r\x1b[K{text[: columns - 1]}")
+
+    def say(self, text: str) -> None:
+        """Say something beside how it goes."""
+        self._write(f"\r\x1b[K{text}\n" if self.is_live else f"{text}\n")
+
+    def end(self) -> None:
+        """Leave what was shown last, and go on below it."""
+        if self.is_live:
+            self._write("\n")
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+
+
+class Progress(Shown):
+    """Shows the states of one run, one after the other."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        super().__init__(stream)
         self._epochs = 0
         self._said = ""
 
     def show(self, run: Training) -> None:
         """Show the run as it is now."""
-        if self._is_live:
-            columns = shutil.get_terminal_size().columns
-            self._write(f"\r\x1b[K{line(run)[: columns - 1]}")
+        if self.is_live:
+            self.move(line(run))
             return
         # The history tells each epoch once, whatever was missed between two states.
         for epoch in run.history[self._epochs :]:
@@ -35,19 +59,6 @@ class Progress:
         if not run.history and (text := line(run)) != self._said and run.state is TrainingState.QUEUED:
             self._write(f"{text}\n")
             self._said = text
-
-    def say(self, text: str) -> None:
-        """Say something beside how the run goes."""
-        self._write(f"\r\x1b[K{text}\n" if self._is_live else f"{text}\n")
-
-    def end(self) -> None:
-        """Leave what was shown last, and go on below it."""
-        if self._is_live:
-            self._write("\n")
-
-    def _write(self, text: str) -> None:
-        self._stream.write(text)
-        self._stream.flush()
 
 
 def line(run: Training) -> str:

@@ -21,15 +21,7 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
     """Add the commands to the parser."""
     train = commands.add_parser("train", parents=[common], help="start a training run")
     train.add_argument("--preset", required=True, metavar="NAME", help="a recipe, such as classic")
-    train.add_argument("--epochs", type=int, metavar="N")
-    train.add_argument("--batch-size", type=int, metavar="N")
-    train.add_argument("--learning-rate", type=float, metavar="X")
-    train.add_argument("--seed", type=int, metavar="N")
-    unset = {"metavar": "NAME"}
-    train.add_argument("--architecture", type=choice(Architecture), default=Architecture(0), **unset)
-    train.add_argument("--activation", type=choice(Activation), default=Activation(0), **unset)
-    train.add_argument("--optimizer", type=choice(Optimizer), default=Optimizer(0), **unset)
-    train.add_argument("--augmentation", type=choice(Augmentation), default=Augmentation(0), **unset)
+    add_options(train)
     train.add_argument(
         "--base-version",
         type=int,
@@ -50,20 +42,37 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
     runs.set_defaults(run=run_runs)
 
 
+def add_options(command: argparse.ArgumentParser) -> None:
+    """The choices of a run; what is not given is the recipe's."""
+    command.add_argument("--epochs", type=int, metavar="N")
+    command.add_argument("--batch-size", type=int, metavar="N")
+    command.add_argument("--learning-rate", type=float, metavar="X")
+    command.add_argument("--seed", type=int, metavar="N")
+    command.add_argument("--architecture", type=choice(Architecture), default=Architecture(0), metavar="NAME")
+    command.add_argument("--activation", type=choice(Activation), default=Activation(0), metavar="NAME")
+    command.add_argument("--optimizer", type=choice(Optimizer), default=Optimizer(0), metavar="NAME")
+    command.add_argument("--augmentation", type=choice(Augmentation), default=Augmentation(0), metavar="NAME")
+
+
+def training_options(options: argparse.Namespace) -> TrainingOptions:
+    """The choices that were given to `add_options`."""
+    return TrainingOptions(
+        architecture=options.architecture,
+        activation=options.activation,
+        optimizer=options.optimizer,
+        learning_rate=options.learning_rate,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        augmentation=options.augmentation,
+        seed=options.seed,
+    )
+
+
 def run_train(client: Client, options: argparse.Namespace, output: Output) -> int:
     """Start the run; with --watch, follow it."""
     run = client.start_training(
         options.preset,
-        TrainingOptions(
-            architecture=options.architecture,
-            activation=options.activation,
-            optimizer=options.optimizer,
-            learning_rate=options.learning_rate,
-            epochs=options.epochs,
-            batch_size=options.batch_size,
-            augmentation=options.augmentation,
-            seed=options.seed,
-        ),
+        training_options(options),
         deploy_when_done=options.deploy,
         base_version=options.base_version,
         timeout_s=options.timeout,

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from digits.client.attempts import Attempts, Caller
 from digits.client.call import Deadlines, Duplex, Followed, Gathered, Unary, Upload
-from digits.client.calls import evaluation, model, prediction, sample, training
+from digits.client.calls import evaluation, model, prediction, sample, sweep, training
 from digits.client.channel import channel_options, wire
 from digits.client.methods import like
 from digits.client.tls import Tls
@@ -114,6 +114,13 @@ class AsyncClient(Caller):
     watch_training = follow(training.watch_training)
     stop_training = answer(training.stop_training)
     cancel_training = answer(training.cancel_training)
+
+    # Sweeps
+
+    start_sweep = answer(sweep.start_sweep)
+    get_sweep = answer(sweep.get_sweep)
+    list_sweeps = answer(sweep.list_sweeps)
+    stop_sweep = answer(sweep.stop_sweep)
 
     # Evaluation
 

@@ -138,6 +138,38 @@ class TrainingPhase(ContractEnum):
     EVALUATING = 3
 
 
+class SweepState(ContractEnum):
+    """Where a sweep stands."""
+
+    UNSPECIFIED = 0
+    RUNNING = 1
+    SUCCEEDED = 2
+    FAILED = 3
+    STOPPED = 4
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the sweep has ended."""
+        return self >= SweepState.SUCCEEDED
+
+
+class TrialState(ContractEnum):
+    """Where a trial of a sweep stands."""
+
+    UNSPECIFIED = 0
+    WAITING = 1
+    RUNNING = 2
+    SUCCEEDED = 3
+    FELL_BEHIND = 4
+    FAILED = 5
+    CANCELLED = 6
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the trial has ended."""
+        return self >= TrialState.SUCCEEDED
+
+
 class GateData(ContractEnum):
     """What a gate's comparison was measured on."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from digits.client import choices, records
-from digits.v1 import gate_pb2, model_pb2, training_pb2
+from digits.v1 import gate_pb2, model_pb2, sweep_pb2, training_pb2
 
 
 def gate_comparison(message: gate_pb2.GateComparison) -> records.GateComparison:
@@ -19,8 +19,10 @@ def gate_comparison(message: gate_pb2.GateComparison) -> records.GateComparison:
     )
 
 
-def gate_of(message: training_pb2.Training | model_pb2.Model) -> records.GateReport | None:
-    """The report of a run or a version, None where there is none."""
+def gate_of(
+    message: training_pb2.Training | model_pb2.Model | sweep_pb2.Sweep,
+) -> records.GateReport | None:
+    """The report of a run, a version or a sweep's best one, None where there is none."""
     if not message.HasField("gate"):
         return None
     return records.GateReport(

@@ -48,6 +48,7 @@ from digits.client.records.sample import (
     SampleFilter,
     Samples,
 )
+from digits.client.records.sweep import Sweep, SweepRange, Sweeps, Trial
 from digits.client.records.training import (
     EpochMetrics,
     OptionRange,
@@ -100,6 +101,9 @@ __all__ = [
     "SampleAccuracy",
     "SampleFilter",
     "Samples",
+    "Sweep",
+    "SweepRange",
+    "Sweeps",
     "TestDigit",
     "TestDigits",
     "Timings",
@@ -107,5 +111,6 @@ __all__ = [
     "TrainingOptions",
     "TrainingProgress",
     "Trainings",
+    "Trial",
     "UnreadableModel",
 ]
