@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -87,3 +88,13 @@ def sentence(message: str) -> str:
     message = message.strip()
     ending = "" if message.endswith((".", "!", "?")) else "."
     return message[:1].upper() + message[1:] + ending if message else ""
+
+
+def plain(text: str) -> str:
+    """A text of others for a label, which Streamlit reads as Markdown: every sign is shown as it is.
+
+    Streamlit makes icons, colours and emoji of what follows a colon, and links of addresses, escaped or not:
+    there a sign without width comes in between.
+    """
+    escaped = re.sub(r"([\\`*_{}\[\]<>#!|$~&=])", r"\\\1", " ".join(text.splitlines()))
+    return re.sub(r"(:(?=\S)|@|[Ww]{3}(?=\.))", "\\1\u2060", escaped)

@@ -1,4 +1,7 @@
-"""Train: start a run, watch it learn, and go on with what it became. All of its state lives in the server."""
+"""Train: start one run or many, watch them learn, and go on with what they became.
+
+All of its state lives in the server.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,9 @@ from digits.client.errors import ClientError, ServerUnavailable
 from digits.client.records import Model, Recipe, Recipes, Training
 
 from frontend import connection, style, wording
+from frontend.sweeps import form as sweep_form
+from frontend.sweeps import mode
+from frontend.sweeps import view as sweeps_view
 from frontend.training import result, words
 from frontend.training import run as run_panel
 from frontend.training.compare import compare
@@ -17,12 +23,19 @@ from frontend.training.form import form
 from frontend.training.table import RunRow, runs_table
 
 # The explanations are the labels of the options: quiet, close to them, no menu's arrow. On a phone a run
-# that goes on comes before the form.
+# that goes on comes before the form, and many axes of a plot move in a box of their own.
 LOOK = """<style>
 .st-key-train_form [data-testid="stPopoverButton"] { min-height: 0; padding: .1rem 0; color: var(--ink); }
 .st-key-train_form [data-testid="stPopoverButton"] p [role="img"] { font-size: 1rem; color: var(--ink-soft); }
 .st-key-train_form [data-testid="stPopoverButton"] > div > [aria-hidden="true"] { display: none; }
-@media (max-width: 640px) { [data-testid="stColumn"]:has(.st-key-train_live_active) { order: -1; } }
+[class*="st-key-sweep_other_"] { flex-wrap: nowrap; }
+.sweeps-others { font: 600 1.05rem var(--serif); margin: .6rem 0 0; padding: 0; }
+@media (max-width: 640px) {
+  [data-testid="stColumn"]:has(.st-key-train_live_active) { order: -1; }
+  .st-key-sweep_progress .run-figures { grid-template-columns: repeat(3, 1fr); min-width: 15rem; }
+  .st-key-sweep_plot_wide { overflow-x: auto; }
+  .st-key-sweep_plot_wide > * { min-width: 34rem; }
+}
 </style>"""
 POLL_ACTIVE_S = 1.0
 POLL_IDLE_S = 4.0
@@ -41,12 +54,19 @@ def page() -> None:
         style.empty("Waiting for the server.", "This page goes on by itself.")
         return
     data_line(recipes)
+    sweeps = sweeps_view.known()
+    sweeps_view.arrive(sweeps)
     arrive()
+    mode.control()
     left, right = st.columns([1, 1.35], gap="large")
     with left, st.container(key="train_form"):
-        form(recipes)
-    st.session_state[_SEEN] = signature(recent)
+        if mode.present() == mode.MANY:
+            sweep_form.form(recipes, recent, sweeps[0] if sweeps else None)
+        else:
+            form(recipes)
+    st.session_state[_SEEN] = signature(recent), sweeps_view.signature(sweeps)
     is_active = any(not run.state.is_final for run in recent)
+    is_active = is_active or any(not sweep.state.is_final for sweep in sweeps)
     # One fragment, always there: it polls fast while something trains, and notices what others start.
     with right, st.container(key="train_live_active" if is_active else "train_live"):
         st.fragment(live, run_every=POLL_ACTIVE_S if is_active else POLL_IDLE_S)()
@@ -76,28 +96,37 @@ def arrive() -> None:
     asked = st.query_params.get("run")
     if asked and asked != st.session_state.get(_ADDRESS):
         st.session_state[_SHOWN] = asked
-    shown = st.session_state.get(_SHOWN)
+        mode.choose(mode.ONE)
+    shown = st.session_state.get(_SHOWN) if mode.present() == mode.ONE else None
     st.session_state[_ADDRESS] = shown
     if shown and asked != shown:
         st.query_params["run"] = shown
+    elif asked and not shown:
+        del st.query_params["run"]
 
 
 def live() -> None:
-    """The run that is shown, and those that wait. Polls; runs the page again when a run begins or ends."""
+    """The run or the sweep that is shown, and the others. Polls; runs the page again when one ends."""
     try:
         recent = connection.client().list_trainings(RECENT).trainings
         st.session_state[_RECENT] = recent
     except ClientError as error:
         connection.note(error)
         recent = st.session_state.get(_RECENT, ())
-    if signature(recent) != st.session_state[_SEEN] or result.was_deployed():
+    sweeps = sweeps_view.known()
+    seen = signature(recent), sweeps_view.signature(sweeps)
+    if seen != st.session_state[_SEEN] or result.was_deployed():
         st.rerun()
     recipes: Recipes = st.session_state[_RECIPES]
     by_name = {recipe.name: recipe for recipe in recipes.recipes}
+    if mode.present() == mode.MANY:
+        sweeps_view.show(sweeps, by_name)
+        return
     run = shown_run(recent)
     if run is None:
         style.empty("No run yet.", "Choose a recipe and start training: you can watch it learn here.")
         return
+    sweeps_view.part_of(run.training_id, sweeps)
     run_panel.show(run, by_name.get(run.recipe))
     others(recent, run, by_name)
 
@@ -138,6 +167,7 @@ def others(recent: tuple[Training, ...], shown: Training, recipes: dict[str, Rec
 def choose(training_id: str) -> None:
     """Show this run."""
     st.session_state[_SHOWN] = training_id
+    mode.choose(mode.ONE)
 
 
 def earlier_runs(recipes: dict[str, Recipe]) -> None:
@@ -154,7 +184,7 @@ def earlier_runs(recipes: dict[str, Recipe]) -> None:
         return
     st.subheader("All runs")
     rows = [row(run, recipes.get(run.recipe), models.get(run.model_version)) for run in found.trainings]
-    shown = shown_run(found.trainings)
+    shown = shown_run(found.trainings) if mode.present() == mode.ONE else None
     runs_table(rows, shown=shown.training_id if shown else None, key="train_runs", on_pick=choose)
     if found.total_size > RUNS_A_PAGE:
         first = (len(tokens) - 1) * RUNS_A_PAGE + 1

@@ -60,7 +60,7 @@ def _dialog(samples: Sequence[Sample], chosen: SampleFilter, page_token: str) ->
     st.segmented_control("It is a", range(10), required=True, width="stretch", **label)
     st.caption(words.facts(sample))
     if fault := st.session_state.pop(_FAULT, None):
-        st.error(fault)
+        style.wrong(fault)
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="xsmall"
     ):

@@ -30,8 +30,8 @@ def form(recipes: Recipes) -> None:
     name = st.radio(
         "Recipe",
         list(by_name),
-        format_func=lambda each: f"**{by_name[each].title}**",
-        captions=[recipe.description for recipe in recipes.recipes],
+        format_func=lambda each: f"**{wording.plain(by_name[each].title)}**",
+        captions=[wording.plain(recipe.description) for recipe in recipes.recipes],
         key="train_recipe",
         persist_state="session",
     )

@@ -29,7 +29,7 @@ def show(run: Training, *, is_brief: bool = False) -> None:
         connection.note(error)
         model, rollback_version = None, 0
     is_deployed = model is not None and model.is_deployed
-    tests = _tests(run.gate, model)
+    tests = tests_of(run.gate, model)
     if run.gate is None or not is_brief or tests is None:
         (style.small_print if is_brief else style.done)(_measured(run, model))
     if run.gate is not None:
@@ -62,7 +62,7 @@ def _measured(run: Training, model: Model | None) -> str:
     )
 
 
-def _tests(gate: GateReport | None, model: Model | None) -> tuple[Evaluation, Evaluation] | None:
+def tests_of(gate: GateReport | None, model: Model | None) -> tuple[Evaluation, Evaluation] | None:
     """How the serving version and the new one did on one test set; None without both figures."""
     if gate is None or not gate.serving_version or model is None or model.evaluation is None:
         return None
@@ -84,7 +84,7 @@ def _deploy_buttons(run: Training, model: Model | None, rollback_version: int, *
             "Deployed" if is_deployed else "Deploy anyway" if is_held else "Deploy it",
             icon=":material/check:" if is_deployed else ":material/publish:",
             disabled=is_deployed or model is None,
-            on_click=_deploy,
+            on_click=deploy,
             args=(run.model_version, f"Deployed by hand after the run {run.training_id}"),
             key="train_deploy_now",
         )
@@ -92,13 +92,14 @@ def _deploy_buttons(run: Training, model: Model | None, rollback_version: int, *
         st.button(
             f"Roll back to version {rollback_version}",
             icon=":material/undo:",
-            on_click=_deploy,
+            on_click=deploy,
             args=(rollback_version, f"Rolled back from version {run.model_version}"),
             key="train_roll_back",
         )
 
 
-def _deploy(version: int, cause: str) -> None:
+def deploy(version: int, cause: str) -> None:
+    """Deploy a version; what the server says against it is kept as FAULT."""
     try:
         connection.client().deploy_model(version, cause=cause)
     except ClientError as error:

@@ -56,7 +56,7 @@ def export_menu(number: int, *, can_fetch: bool) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
-            f"Save {exported.file_name} ({wording.size(len(exported.data))})",
+            f"Save {wording.plain(exported.file_name)} ({wording.size(len(exported.data))})",
             icon=":material/download:",
             data=exported.data,
             file_name=exported.file_name,

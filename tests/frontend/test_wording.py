@@ -63,3 +63,27 @@ def test_counts_agree_with_their_noun() -> None:
 def test_a_servers_message_becomes_a_sentence() -> None:
     assert wording.sentence("expected PNG, got 12 bytes") == "Expected PNG, got 12 bytes."
     assert wording.sentence("") == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["Convolutional network, best", "cnn-2 (v1.0)", "98\u00a0% in 3 s: faster, 'best'"]
+)
+def test_a_plain_text_goes_into_a_label_as_it_is(text: str) -> None:
+    assert wording.plain(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("**big**", r"\*\*big\*\*"),
+        ("![a](b) [c](d)", r"\!\[a\](b) \[c\](d)"),
+        ("<b>", r"\<b\>"),
+        ("$x$ `y` ~z~", r"\$x\$ \`y\` \~z\~"),
+        (":red[a] :+1:", ":\u2060red\\[a\\] :\u2060+1:"),
+        ("http://a www.b a@b", "http:\u2060//a www\u2060.b a@\u2060b"),
+        ("a\n\n# b", r"a  \# b"),
+        ("a\\", r"a\\"),
+    ],
+)
+def test_signs_of_markdown_are_shown_and_do_nothing(text: str, shown: str) -> None:
+    assert wording.plain(text) == shown

@@ -1,0 +1,1 @@
+"""The part of the Train page that tries many options."""
