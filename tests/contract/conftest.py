@@ -55,6 +55,12 @@ def refused_call(
     raise AssertionError(f"expected {method} to refuse, got {replies}")
 
 
+@pytest.fixture(scope="session", params=["server", "ray"])
+def any_server(request: pytest.FixtureRequest) -> Any:
+    """Each of the hosts that answer the contract: one machine, and a cluster."""
+    return request.getfixturevalue("live_cluster" if request.param == "ray" else "live_server")
+
+
 @pytest.fixture(scope="session")
 def told() -> Callable[..., Told]:
     """`told(channel, method, request)` calls what must refuse, and returns how it did."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import re
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import psycopg
 import pytest
 from digits.oip import open_inference_pb2 as oip
 from digits.v1 import (
@@ -26,6 +28,7 @@ from digits.v1 import (
     model_pb2,
     prediction_pb2,
     sample_pb2,
+    sweep_pb2,
     training_pb2,
 )
 from google.protobuf.empty_pb2 import Empty
@@ -44,10 +47,11 @@ ROWS = {
     for reason, code, details in re.findall(r"^\| `(\w+)` \| (\w+) \| ([\w, ]*) ?\|", DOCUMENT, re.MULTILINE)
 }
 PREDICTION, TRAINING = "/digits.v1.PredictionService", "/digits.v1.TrainingService"
-EVALUATION, MODEL, SAMPLE = (
+EVALUATION, MODEL, SAMPLE, SWEEP = (
     "/digits.v1.EvaluationService",
     "/digits.v1.ModelService",
     "/digits.v1.SampleService",
+    "/digits.v1.SweepService",
 )
 INFERENCE, HEALTH = "/inference.GRPCInferenceService", "/grpc.health.v1.Health"
 PREDICT = f"{PREDICTION}/Predict"
@@ -56,11 +60,19 @@ READABLE = prediction_pb2.PredictRequest(image=DIGIT)
 LONG = training_pb2.StartTrainingRequest(
     recipe="classic", options=training_pb2.TrainingOptions(epochs=200, batch_size=8)
 )
+LONG_SWEEP = sweep_pb2.StartSweepRequest(
+    recipe="classic-fast",
+    options=training_pb2.TrainingOptions(epochs=200),
+    ranges=[sweep_pb2.SweepRange(option="batch_size", values=["8", "9"])],
+)
 PATIENCE_S = 60.0
 
 
 class Wire:
     """The live servers that refuse, each started when it is first needed."""
+
+    damaged = 2
+    """The version of `own` whose artifact is damaged."""
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self._request = request
@@ -71,11 +83,37 @@ class Wire:
         connect = self._request.getfixturevalue("channel_to")
         return connect(self._request.getfixturevalue(name))
 
+    def alone(self, why: str) -> None:
+        """Say that what follows has nothing to do with the host, or is its own."""
 
-@pytest.fixture
+
+class RayWire(Wire):
+    """The cluster, which stands for those servers that are like it."""
+
+    damaged = 3
+
+    def __getattr__(self, name: str) -> grpc.Channel:
+        if name == "guarded":
+            return self._request.getfixturevalue("without_token")
+        if name not in ("live_server", "own", "busy"):
+            self.alone(f"{name} has settings that the one cluster of the tests has not")
+        return super().__getattr__("busy_cluster" if name == "busy" else "live_cluster")
+
+    def alone(self, why: str) -> None:
+        pytest.skip(why)
+
+
+@pytest.fixture(params=["server", "ray"])
 def wire(request: pytest.FixtureRequest) -> Wire:
     """`wire.live_server` and others: a channel to the server of that fixture."""
-    return Wire(request)
+    return Wire(request) if request.param == "server" else RayWire(request)
+
+
+@pytest.fixture(scope="module")
+def without_token(live_cluster: Any) -> Iterator[grpc.Channel]:
+    """A channel to the cluster, which asks for tokens, that shows none."""
+    with grpc.insecure_channel(live_cluster.address) as channel:
+        yield channel
 
 
 @pytest.fixture(scope="module")
@@ -93,16 +131,28 @@ def own(launch_server: Any) -> Any:
 @pytest.fixture(scope="module")
 def busy(own: Any, channel_to: Any) -> Iterator[Any]:
     """The same server with one run that trains and as many that wait as may."""
-    channel = channel_to(own)
+    yield from occupied(own, channel_to(own))
+
+
+@pytest.fixture(scope="module")
+def busy_cluster(live_cluster: Any, channel_to: Any) -> Iterator[Any]:
+    """The cluster with as many runs that wait as may: none of its nodes is large enough for one to begin."""
+    yield from occupied(live_cluster, channel_to(live_cluster))
+
+
+def occupied(server: Any, channel: grpc.Channel) -> Iterator[Any]:
     start = channel.unary_unary(
         f"{TRAINING}/StartTraining",
         training_pb2.StartTrainingRequest.SerializeToString,
         training_pb2.StartTrainingResponse.FromString,
     )
     wait_for_data(channel)
-    runs = [start(LONG, timeout=60).training.training_id for _ in range(9)]
-    own.runs = runs
-    yield own
+    runs: list[str] = []
+    with contextlib.suppress(grpc.RpcError):
+        while len(runs) < 100:
+            runs.append(start(LONG, timeout=60).training.training_id)
+    server.runs = runs
+    yield server
     for run in runs:
         request = training_pb2.CancelTrainingRequest(training_id=run)
         channel.unary_unary(f"{TRAINING}/CancelTraining").future(request.SerializeToString()).exception(60)
@@ -150,6 +200,7 @@ def thrown(error: Exception) -> Callable[[Wire], Any]:
         raise error
 
     async def call(wire: Wire) -> Any:
+        wire.alone("raised in a server of this process, by the guard that both hosts have")
         backlog = Backlog()
         interceptor = CallInterceptor(backlog, Admission(backlog.waiting), frozenset())
         server = grpc.aio.server(interceptors=[interceptor])
@@ -183,6 +234,14 @@ def by_sqlite(code: int) -> Callable[[Wire], Any]:
     return thrown(wrapped)
 
 
+def by_postgresql() -> Callable[[Wire], Any]:
+    """The same of a database on another machine, that cannot be reached."""
+    fault = psycopg.OperationalError("connection refused")
+    wrapped = OperationalError("SELECT", {}, fault)
+    wrapped.__cause__ = fault
+    return thrown(wrapped)
+
+
 def asked(server: str, method: str, request: Any, **metadata: str) -> Callable[[Wire], Any]:
     """What a server tells of a request."""
     return lambda wire: wire.told(getattr(wire, server), method, request, tuple(metadata.items()))
@@ -202,6 +261,7 @@ def overloaded(wire: Wire) -> Any:
 
 def shutting_down(wire: Wire) -> Any:
     """A watcher of a server that goes down. Server and watcher are of this test alone."""
+    wire.alone("the one cluster of the tests goes on; its end has a test in tests/cluster")
     server = wire._request.getfixturevalue("launch_server")(DIGITS_MNIST="")
     failures: list[grpc.RpcError] = []
     is_watching = threading.Event()
@@ -224,15 +284,36 @@ def shutting_down(wire: Wire) -> Any:
     return wire.told_by(failures[0])
 
 
+def runs_of(wire: Wire) -> list[str]:
+    """The runs of the busy server, the one that waits longest first."""
+    name = "busy_cluster" if isinstance(wire, RayWire) else "busy"
+    runs: list[str] = wire._request.getfixturevalue(name).runs
+    return runs
+
+
+def without_samples(wire: Wire) -> Any:
+    """What a server without any tells of a run that needs samples."""
+    listed = wire.busy.unary_unary(
+        f"{SAMPLE}/ListSamples", response_deserializer=sample_pb2.ListSamplesResponse.FromString
+    )
+    request = sample_pb2.ListSamplesRequest(page_size=1000)
+    for sample in listed(request.SerializeToString(), timeout=60).samples:
+        delete = sample_pb2.DeleteSampleRequest(sample_id=sample.sample_id)
+        wire.busy.unary_unary(f"{SAMPLE}/DeleteSample")(delete.SerializeToString(), timeout=60)
+    return wire.told(
+        wire.busy, f"{TRAINING}/StartTraining", training_pb2.StartTrainingRequest(recipe="teach")
+    )
+
+
 def waiting_run(wire: Wire) -> str:
     """A run that waits in the busy server."""
     assert wire.busy
-    return str(wire._request.getfixturevalue("busy").runs[-1])
+    return str(runs_of(wire)[-1])
 
 
 def finished(wire: Wire) -> Any:
     """A run that is cancelled a second time."""
-    runs = wire._request.getfixturevalue("busy").runs
+    runs = runs_of(wire)
     request = training_pb2.CancelTrainingRequest(training_id=runs[-2])
     channel = wire.busy
     channel.unary_unary(f"{TRAINING}/CancelTraining")(request.SerializeToString(), timeout=60)
@@ -243,6 +324,47 @@ def finished(wire: Wire) -> Any:
     # The place in the queue is filled again, for the others.
     runs[-2] = start(LONG.SerializeToString(), timeout=60).training.training_id
     return told
+
+
+def too_many_transfers(wire: Wire) -> Any:
+    """As many imports as may come at once, which never end, and one more."""
+    is_over = threading.Event()
+
+    def endless() -> Iterator[bytes]:
+        yield sample_pb2.ImportSamplesRequest(chunk=b"P").SerializeToString()
+        is_over.wait(2 * PATIENCE_S)
+
+    method = wire.live_server.stream_unary(f"{SAMPLE}/ImportSamples")
+    coming: list[Any] = []
+    deadline = time.monotonic() + PATIENCE_S
+    try:
+        while time.monotonic() < deadline:
+            refusals = [call for call in coming if call.done()]
+            if refusals:
+                return wire.told_by(refusals[0])
+            if len(coming) < 30:
+                coming.append(method.future(endless(), timeout=2 * PATIENCE_S))
+            time.sleep(0.02)
+    finally:
+        is_over.set()
+        for call in coming:
+            call.cancel()
+    raise AssertionError("nothing was refused")
+
+
+def second_sweep(wire: Wire) -> tuple[Any, Any]:
+    """What is told of a sweep that is started while another runs, and of that one when it is stopped again.
+
+    Where the queue is full its trials do not even begin.
+    """
+    channel = wire.busy
+    started = channel.unary_unary(
+        f"{SWEEP}/StartSweep", response_deserializer=sweep_pb2.StartSweepResponse.FromString
+    )(LONG_SWEEP.SerializeToString(), timeout=60)
+    running = wire.told(channel, f"{SWEEP}/StartSweep", LONG_SWEEP)
+    stop = sweep_pb2.StopSweepRequest(sweep_id=started.sweep.sweep_id)
+    channel.unary_unary(f"{SWEEP}/StopSweep")(stop.SerializeToString(), timeout=60)
+    return running, wire.told(channel, f"{SWEEP}/StopSweep", stop)
 
 
 PROVOKED: dict[str, Callable[[Wire], Any]] = {
@@ -279,14 +401,13 @@ PROVOKED: dict[str, Callable[[Wire], Any]] = {
     "EVALUATION_NOT_FOUND": asked(
         "live_server", f"{EVALUATION}/GetEvaluation", evaluation_pb2.GetEvaluationRequest(evaluation_id="x")
     ),
+    "SWEEP_NOT_FOUND": asked("live_server", f"{SWEEP}/GetSweep", sweep_pb2.GetSweepRequest(sweep_id="x")),
     "SERVICE_NOT_FOUND": asked("live_server", f"{HEALTH}/Check", health_pb2.HealthCheckRequest(service="x")),
     "SAMPLE_NOT_FOUND": asked(
         "live_server", f"{SAMPLE}/DeleteSample", sample_pb2.DeleteSampleRequest(sample_id="x")
     ),
     "NOTHING_DEPLOYED": asked("empty_replica", PREDICT, READABLE),
-    "NO_SAMPLES": asked(
-        "busy", f"{TRAINING}/StartTraining", training_pb2.StartTrainingRequest(recipe="teach")
-    ),
+    "NO_SAMPLES": without_samples,
     "BASE_VERSION_GONE": thrown(errors.BaseVersionGone(2, 1)),
     "DATASET_UNAVAILABLE": asked(
         "busy",
@@ -300,12 +421,19 @@ PROVOKED: dict[str, Callable[[Wire], Any]] = {
         f"{TRAINING}/StopTraining",
         training_pb2.StopTrainingRequest(training_id=waiting_run(wire)),
     ),
-    "MODEL_CORRUPT": asked("own", f"{MODEL}/DeployModel", model_pb2.DeployModelRequest(model_version=2)),
+    "SWEEP_FINISHED": lambda wire: second_sweep(wire)[1],
+    "MODEL_CORRUPT": lambda wire: wire.told(
+        wire.own, f"{MODEL}/DeployModel", model_pb2.DeployModelRequest(model_version=wire.damaged)
+    ),
     "MODEL_IN_USE": asked("own", f"{MODEL}/DeleteModel", model_pb2.DeleteModelRequest(model_version=1)),
+    "CALLER_ELSEWHERE": thrown(errors.CallerElsewhere()),
+    "WORKER_LOST": thrown(errors.WorkerLost()),
     "DISK_READ_ONLY": by_disk(errno.EROFS),
     "DATABASE_DAMAGED": by_sqlite(sqlite3.SQLITE_CORRUPT),
     "READ_ONLY": asked("empty_replica", f"{TRAINING}/StartTraining", LONG),
     "TRAINING_QUEUE_FULL": asked("busy", f"{TRAINING}/StartTraining", LONG),
+    "SWEEP_RUNNING": lambda wire: second_sweep(wire)[0],
+    "TOO_MANY_TRANSFERS": too_many_transfers,
     "OVERLOADED": overloaded,
     "DISK_FULL": by_sqlite(sqlite3.SQLITE_FULL),
     "SAMPLES_FULL": thrown(errors.SamplesFull(1, 100_000)),
@@ -320,7 +448,9 @@ PROVOKED: dict[str, Callable[[Wire], Any]] = {
         ),
     ),
     "DATABASE_BUSY": by_sqlite(sqlite3.SQLITE_BUSY),
+    "DATABASE_UNREACHABLE": by_postgresql(),
     "DISK_FAILING": by_disk(errno.EIO),
+    "ARTIFACTS_UNREACHABLE": thrown(errors.ArtifactsUnreachable()),
     "SHUTTING_DOWN": shutting_down,
     "DEADLINE_EXCEEDED": thrown(errors.DeadlineExceeded()),
     "UNSUPPORTED": asked(
@@ -370,8 +500,8 @@ def test_no_reason_is_provoked_that_is_not_in_the_table() -> None:
     assert set(PROVOKED) == set(ROWS)
 
 
-def test_a_message_that_grpc_does_not_even_receive_ends_with_its_own_words(live_server: Any) -> None:
-    with live_server.channel() as channel, pytest.raises(grpc.RpcError) as raised:
+def test_a_message_that_grpc_does_not_even_receive_ends_with_its_own_words(any_server: Any) -> None:
+    with any_server.channel() as channel, pytest.raises(grpc.RpcError) as raised:
         channel.unary_unary(PREDICT)(bytes(128 * 2**20 + 1), timeout=60)
     assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 

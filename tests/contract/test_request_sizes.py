@@ -99,10 +99,10 @@ def test_what_breaks_off_is_left_to_the_parser() -> None:
     ],
 )
 def test_a_message_beyond_the_limit_of_its_method_is_refused_and_told_the_limit(
-    live_server: Any, told: Callable[..., Any], path: str, limit: int
+    any_server: Any, told: Callable[..., Any], path: str, limit: int
 ) -> None:
     assert max_bytes(path) == limit
-    with live_server.channel() as channel:
+    with any_server.channel() as channel:
         refused = told(channel, path, bytes(limit + 1), timeout=60)
     assert refused.reason == "MESSAGE_TOO_LARGE"
     assert f"at most {limit // MIB} MiB" in refused.message
@@ -110,24 +110,24 @@ def test_a_message_beyond_the_limit_of_its_method_is_refused_and_told_the_limit(
 
 
 @pytest.mark.parametrize("name", ["empty images", "a shape of millions"])
-def test_a_bloated_batch_is_refused(live_server: Any, told: Callable[..., Any], name: str) -> None:
+def test_a_bloated_batch_is_refused(any_server: Any, told: Callable[..., Any], name: str) -> None:
     data, message = BLOATED[name]
     path = f"{PREDICTION}/BatchPredict" if message is BATCH else f"{INFERENCE}/ModelInfer"
-    with live_server.channel() as channel:
+    with any_server.channel() as channel:
         refused = told(channel, path, data, timeout=60)
     assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
     assert "1,024 images at most" in refused.message
 
 
 def test_a_shape_of_many_sizes_is_refused_with_the_first_of_them(
-    live_server: Any, told: Callable[..., Any]
+    any_server: Any, told: Callable[..., Any]
 ) -> None:
     request = oip.ModelInferRequest(
         model_name="digits",
         inputs=[{"name": "image", "datatype": "UINT8", "shape": [1] * 500_000}],
         raw_input_contents=[b""],
     )
-    with live_server.channel() as channel:
+    with any_server.channel() as channel:
         refused = told(channel, f"{INFERENCE}/ModelInfer", request)
     assert [one.field for one in refused.details["BadRequest"].field_violations] == ["inputs[0].shape"]
     assert refused.message.endswith("got [1,1,1,1,1,1,1,1,…]")
@@ -144,7 +144,7 @@ def test_a_shape_of_many_sizes_is_refused_with_the_first_of_them(
         "/grpc.health.v1.Health/Check",
     ],
 )
-def test_a_caller_who_ends_without_a_request_is_told_so(live_server: Any, told_by: Any, path: str) -> None:
-    with live_server.channel() as channel, pytest.raises(grpc.RpcError) as ended:
+def test_a_caller_who_ends_without_a_request_is_told_so(any_server: Any, told_by: Any, path: str) -> None:
+    with any_server.channel() as channel, pytest.raises(grpc.RpcError) as ended:
         list(channel.stream_stream(path)(iter([]), timeout=60))
     assert told_by(ended.value).reason == "MALFORMED_REQUEST"

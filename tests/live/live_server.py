@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -18,6 +19,10 @@ START_TIMEOUT_S = 180.0
 
 class LiveServer:
     """A `python -m server` of its own: on a free port of the loopback, with its data in `data`."""
+
+    MODULE = "server"
+    token = ""
+    """What its callers have to show; nothing, as a rule."""
 
     def __init__(self, data: Path, log: Path, *arguments: str, **settings: str) -> None:
         self.data = data
@@ -66,7 +71,7 @@ class LiveServer:
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "server", *self._arguments], env=environment, stderr=log
+                [sys.executable, "-m", self.MODULE, *self._arguments], env=environment, stderr=log
             )
 
     def stop(self, timeout_s: float = 30.0) -> int:
@@ -80,6 +85,15 @@ class LiveServer:
         assert self._process is not None
         self._process.kill()
         self._process.wait(10)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """It stands still, as on a machine with no time for it, and goes on."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     def close(self) -> None:
         """End it, however it is doing."""
