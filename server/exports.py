@@ -17,6 +17,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,7 +28,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from server.errors import DigitsError, ShuttingDown, Unavailable
+from server.errors import DigitsError, DiskFull, ShuttingDown, TooManyTransfers, Unavailable
 from server.models import ARTIFACT, KERAS_MODEL, FileRecord, ModelStore, ModelVersion
 from server.models.files import sha256_of, sync, write_durably
 from server.models.version import verify_file
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 UNFINISHED = ".unfinished-"
 KEPT = 8
+# Versions that are converted or wait for it: at some seconds each, more would only wait in vain.
+MAX_CONVERSIONS = 8
 # A conversion takes 10 s on two cores that have nothing else to do; a training may have all of both.
 CONVERT_TIMEOUT_S = 300.0
 RETRY_AFTER_S = 30.0
@@ -116,8 +119,9 @@ class Exports:
     def convert(self, version: int) -> Future[None]:
         """Make the forms of a version that are not there, or join who does it already; returns at once.
 
-        The future raises ModelCorrupt, ModelNotFound, Unavailable when it takes too long, ShuttingDown.
-        Raises ModelNotFound, ModelCorrupt, ShuttingDown.
+        The future raises ModelCorrupt, ModelNotFound, DiskFull, Unavailable when it takes too long or more
+        memory than there is, ShuttingDown. Raises ModelNotFound, ModelCorrupt, ShuttingDown, and
+        TooManyTransfers when as many wait as may.
         """
         described = self._store.get(version)
         key = _key(described)
@@ -125,6 +129,8 @@ class Exports:
             if self._is_closed:
                 raise _shutting_down()
             if key not in self._under_way:
+                if len(self._under_way) >= MAX_CONVERSIONS:
+                    raise TooManyTransfers("conversions", MAX_CONVERSIONS)
                 self._under_way[key] = self._worker.submit(self._convert, described, key)
             return self._under_way[key]
 
@@ -142,18 +148,21 @@ class Exports:
                 shutil.rmtree(path, ignore_errors=True)
 
     def close(self) -> None:
-        """End a conversion that is under way; who waits for it is told that the server goes down."""
+        """End a conversion that is under way; who waits for one is told that the server goes down."""
         with self._lock:
             self._is_closed = True
             child = self._child
         if child is not None:
             child.kill()
-        self._worker.shutdown(cancel_futures=True)
+        # Those that wait end as soon as they begin.
+        self._worker.shutdown()
 
     def _convert(self, version: ModelVersion, key: str) -> None:
         """On the worker: run the program, and put what it made in place."""
         unfinished = self._root / (UNFINISHED + key)
         try:
+            if self._is_closed:
+                raise _shutting_down()
             self.clean()
             folder = self._store.folder(version.version)
             inputs = [verify_file(folder, version, name) for name in (KERAS_MODEL, ARTIFACT)]
@@ -168,7 +177,7 @@ class Exports:
                 del self._under_way[key]
 
     def _run(self, inputs: list[Path], out: Path) -> None:
-        """Run the program until it has ended. Raises Unavailable, ShuttingDown, RuntimeError."""
+        """Run the program until it has ended. Raises DiskFull, Unavailable, ShuttingDown, RuntimeError."""
         model, artifact = map(str, inputs)
         arguments = ["--model", model, "--artifact", artifact, "--out", str(out)]
         with (
@@ -205,8 +214,7 @@ class Exports:
                 raise _shutting_down()
             if code:
                 log_file.seek(0)
-                lines = log_file.read().decode(errors="replace").strip().splitlines()
-                raise RuntimeError(f"the conversion ended with {code}: {' '.join(lines[-1:])}")
+                raise _failed(code, log_file.read().decode(errors="replace").strip())
 
     def _put_in_place(self, unfinished: Path, key: str) -> None:
         records = {
@@ -246,6 +254,20 @@ def _is_whole(path: Path, record: FileRecord) -> bool:
 def _used(folder: Path) -> float:
     """When it was used last, in seconds."""
     return folder.stat().st_mtime
+
+
+def _failed(code: int, said: str) -> Exception:
+    """Why the program ended with this code, by what it said."""
+    # TensorFlow and HDF5 lose the error's number on the way, and keep its words.
+    if "No space left on device" in said or "Disk quota exceeded" in said:
+        return DiskFull()
+    if code == -signal.SIGKILL:
+        return Unavailable(
+            "the conversion was ended by the system, most likely for want of memory; try again when the "
+            "machine has more of it free",
+            retry_after_s=RETRY_AFTER_S,
+        )
+    return RuntimeError(f"the conversion ended with {code}: {' '.join(said.splitlines()[-1:])}")
 
 
 def _shutting_down() -> DigitsError:

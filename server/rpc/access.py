@@ -59,6 +59,12 @@ TABLE: Mapping[str, Mapping[str, Method]] = {
         "StopTraining": CHANGES,
         "CancelTraining": CHANGES,
     },
+    "digits.v1.SweepService": {
+        "StartSweep": CHANGES,
+        "GetSweep": READS,
+        "ListSweeps": READS,
+        "StopSweep": CHANGES,
+    },
     "digits.v1.EvaluationService": {
         "ListDatasets": PREDICTS,
         "Evaluate": CHANGES,

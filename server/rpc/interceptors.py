@@ -176,6 +176,7 @@ def _guard_unary(
             return await behaviour(readable(request, method), context)
         except BaseException as error:
             code = _code(error, context)
+            del request
             await _end(error, context, method)
         finally:
             backlog.unary -= 1
@@ -206,6 +207,7 @@ def _guard_stream(
                 await result
         except BaseException as error:
             code = _code(error, context)
+            del request
             await _end(error, context, method)
         finally:
             backlog.streams -= 1
@@ -234,9 +236,14 @@ def _is_not_written(error: BaseException) -> bool:
 
 
 async def _end(error: BaseException, context: Context, method: str) -> None:
-    """End the call with the status of `error`. Errors that gRPC raised to end a call go on as they are."""
+    """End the call with the status of `error`. Errors that gRPC raised to end a call go on as they are.
+
+    gRPC keeps how a call was aborted together with the call, each holding the other, until Python's collector
+    comes by. What hangs on it must be little by then: no request, and no picture in a frame that has failed.
+    """
     if isinstance(error, grpc.aio.AbortError | grpc.aio.BaseError) or not isinstance(error, Exception):
         raise error
+    raised: BaseException = error
     if _is_not_written(error):
         error = Unsupported(f"{method} is not served")
     if not isinstance(error, DigitsError) and (refusal := refusal_of(error)) is not None:
@@ -244,10 +251,21 @@ async def _end(error: BaseException, context: Context, method: str) -> None:
         error = refusal
     if isinstance(error, DigitsError):
         log_refusal(error, method, context.peer())
-        await _abort(context, status.status_code(error), status.to_status(error))
+        code, reply = status.status_code(error), status.to_status(error)
     else:
         log.error("bug", exc_info=error, extra={"method": method})
-        await _abort(context, grpc.StatusCode.INTERNAL, status.internal_status())
+        code, reply = grpc.StatusCode.INTERNAL, status.internal_status()
+    _let_go(raised)
+    await _abort(context, code, reply)
+
+
+def _let_go(error: BaseException) -> None:
+    """Let an error, and those that led to it, hold no frames that they have come through."""
+    led: BaseException | None = error
+    # Not cleared: others who wait for the same work may be told with the same error, and still run.
+    while led is not None and led.__traceback__ is not None:
+        led.__traceback__ = None
+        led = led.__cause__ or led.__context__
 
 
 async def _abort(context: Context, code: grpc.StatusCode, reply: status_pb2.Status) -> None:

@@ -27,9 +27,12 @@ from server.samples.archive import MAX_ARCHIVE_BYTES
 from server.samples.drawn import drawn
 from server.samples.imports import import_samples
 from server.samples.pack import pack
+from server.samples.places import Places
 
 # Archives that are worked on at a time, and versions that are measured.
 LONG_WORK_THREADS = 2
+# Archives that come, are worked on or wait for that, and as many that go: each lies on the disk meanwhile.
+MAX_IMPORTS = MAX_EXPORTS = 8
 MAX_CHUNK_BYTES = 2**20
 CHUNK_BYTES = 64 * 2**10
 READ_BYTES = 16 * CHUNK_BYTES
@@ -46,6 +49,8 @@ class SampleServicer(sample_pb2_grpc.SampleServiceServicer):
         self._samples = application.samples
         # Threads of their own: minutes of work must not take those of short calls.
         self._long_work = ThreadPoolExecutor(LONG_WORK_THREADS, "archives", initializer=lower_priority)
+        self._imports = Places("imports", MAX_IMPORTS)
+        self._exports = Places("exports", MAX_EXPORTS)
 
     async def AddSample(self, request: pb.AddSampleRequest, context: Context) -> pb.AddSampleResponse:
         """Keep a drawing."""
@@ -103,7 +108,7 @@ class SampleServicer(sample_pb2_grpc.SampleServiceServicer):
     ) -> pb.ImportSamplesResponse:
         """Add the samples of an archive."""
         application = self._application
-        with tempfile.TemporaryFile(dir=self._samples.folder) as file:
+        with self._imports.one(), tempfile.TemporaryFile(dir=self._samples.folder) as file:
             received = 0
             async for request in request_iterator:
                 if len(request.chunk) > MAX_CHUNK_BYTES:
@@ -132,13 +137,14 @@ class SampleServicer(sample_pb2_grpc.SampleServiceServicer):
     ) -> AsyncIterator[pb.ExportSamplesResponse]:
         """Hand out samples as an archive."""
         chosen = convert.sample_filter(request.filter)
-        file = await self._while_wanted(
-            lambda is_wanted: pack(self._samples, self._application.store, chosen, is_wanted)
-        )
-        with file:
-            while data := await asyncio.to_thread(file.read, READ_BYTES):
-                for start in range(0, len(data), CHUNK_BYTES):
-                    yield pb.ExportSamplesResponse(chunk=data[start : start + CHUNK_BYTES])
+        with self._exports.one():
+            file = await self._while_wanted(
+                lambda is_wanted: pack(self._samples, self._application.store, chosen, is_wanted)
+            )
+            with file:
+                while data := await asyncio.to_thread(file.read, READ_BYTES):
+                    for start in range(0, len(data), CHUNK_BYTES):
+                        yield pb.ExportSamplesResponse(chunk=data[start : start + CHUNK_BYTES])
 
     async def EvaluateSamples(
         self, request: pb.EvaluateSamplesRequest, context: Context

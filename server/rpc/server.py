@@ -19,6 +19,8 @@ from digits.v1 import (
     prediction_pb2_grpc,
     sample_pb2,
     sample_pb2_grpc,
+    sweep_pb2,
+    sweep_pb2_grpc,
     training_pb2,
     training_pb2_grpc,
 )
@@ -44,6 +46,7 @@ from server.rpc.prediction import PredictionServicer
 from server.rpc.read_only import ReadOnlyServicer
 from server.rpc.sample import SampleServicer
 from server.rpc.security import Renewal, listen, tell_who_may_call
+from server.rpc.sweep import SweepServicer
 from server.rpc.training import TrainingServicer
 
 if TYPE_CHECKING:
@@ -59,6 +62,7 @@ SERVICES = (
     evaluation_pb2.DESCRIPTOR.services_by_name["EvaluationService"].full_name,
     MODEL,
     sample_pb2.DESCRIPTOR.services_by_name["SampleService"].full_name,
+    sweep_pb2.DESCRIPTOR.services_by_name["SweepService"].full_name,
 )
 
 INFERENCE = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
@@ -91,7 +95,7 @@ async def serve(application: Application | Replica, config: Config) -> None:
     server = make_server([interceptor], server_options(config))
     queue = open_queue(server, (PREDICT, MODEL_INFER))
     mount = Mount(server, () if queue is None else (PREDICT, MODEL_INFER))
-    health_servicer, ask = _mount(mount, application, draining)
+    health_servicer, ask = mount_services(mount, application, draining)
     direct = None
     if queue is not None:
         guarded = {path: interceptor.guard(path, handler) for path, handler in mount.handlers.items()}
@@ -108,9 +112,9 @@ async def serve(application: Application | Replica, config: Config) -> None:
     # What is there now stays for good: the collector need not look through it again and again.
     gc.collect()
     gc.freeze()
-    await _set_health(health_servicer, application)
+    await set_health(health_servicer, application)
     following = asyncio.gather(
-        _follow_deployed(health_servicer, application),
+        follow_deployed(health_servicer, application),
         renewal.follow(None if metrics is None else metrics.renew),
     )
     log.info(
@@ -155,7 +159,7 @@ def _tell_metrics(
     return MetricsServer(config, ServerCollector(application, calls, backlog.waiting))
 
 
-def _mount(
+def mount_services(
     mount: Mount,
     application: Application | Replica,
     draining: asyncio.Event,
@@ -171,13 +175,16 @@ def _mount(
     training: Any = ReadOnlyServicer()
     evaluation: Any = ReadOnlyServicer()
     sample: Any = ReadOnlyServicer()
+    sweep: Any = ReadOnlyServicer()
     if isinstance(application, Application):
         training = TrainingServicer(application.trainings, application.data, draining)
         evaluation = EvaluationServicer(application)
         sample = SampleServicer(application)
+        sweep = SweepServicer(application.sweeps)
     training_pb2_grpc.add_TrainingServiceServicer_to_server(training, server)
     evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server(evaluation, server)
     sample_pb2_grpc.add_SampleServiceServicer_to_server(sample, server)
+    sweep_pb2_grpc.add_SweepServiceServicer_to_server(sweep, server)
     model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(application), server)
     health_servicer = HealthServicer(draining)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
@@ -186,7 +193,7 @@ def _mount(
     return health_servicer, {PREDICT: prediction.ask_predict, MODEL_INFER: inference.ask_infer}
 
 
-async def _set_health(health_servicer: HealthServicer, application: Application | Replica) -> None:
+async def set_health(health_servicer: HealthServicer, application: Application | Replica) -> None:
     """SERVING for what is here; predictions, which a replica is there for, with a version to answer them."""
     status = health_pb2.HealthCheckResponse
     is_replica = isinstance(application, Replica)
@@ -197,7 +204,7 @@ async def _set_health(health_servicer: HealthServicer, application: Application 
         await health_servicer.set(service, status.SERVING if is_ready else status.NOT_SERVING)
 
 
-async def _follow_deployed(health_servicer: HealthServicer, application: Application | Replica) -> None:
+async def follow_deployed(health_servicer: HealthServicer, application: Application | Replica) -> None:
     """Predictions are SERVING while there is a version. It is other threads that deploy and undeploy."""
     was_deployed = application.deployed is not None
     while True:
@@ -205,4 +212,4 @@ async def _follow_deployed(health_servicer: HealthServicer, application: Applica
         is_deployed = application.deployed is not None
         if is_deployed != was_deployed:
             was_deployed = is_deployed
-            await _set_health(health_servicer, application)
+            await set_health(health_servicer, application)

@@ -2,6 +2,7 @@
 
 A writer keeps every other one out of SQLite, and a large archive takes seconds to read. What it holds is
 therefore written to a file of its own first, for which nobody waits; to copy that takes a quarter of it.
+PostgreSQL cannot read such a file: it is handed the rows, as a table of that transaction.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ _rows = Table(
     *(Column(name, table.c[name].type) for name in _COLUMNS),
 )
 _attached = _rows.to_metadata(MetaData(), schema=_SCHEMA)
+_attached.dialect_options["postgresql"]["on_commit"] = "DROP"
 
 
 class Incoming:
@@ -81,9 +83,22 @@ class Incoming:
     def attach(self, connection: Connection) -> None:
         """Make the rows readable in a new transaction, whose connection ends with it."""
         self._write()
+        if connection.dialect.name == "postgresql":
+            self._copy(connection)
+            return
         # A connection of the pool would keep the file open.
         connection.detach()
         connection.exec_driver_sql(f"ATTACH DATABASE ? AS {_SCHEMA}", (str(self._path),))
+
+    def _copy(self, connection: Connection) -> None:
+        """What SQLite reads out of the file itself, as a table that is gone with the transaction."""
+        # For both, the statements below speak of one schema.
+        connection.execution_options(schema_translate_map={_SCHEMA: "pg_temp"})
+        _attached.create(connection)
+        with self._engine.connect() as reading:
+            rows = reading.execute(select(_rows), execution_options={"yield_per": TOGETHER}).mappings()
+            for some in rows.partitions():
+                connection.execute(insert(_attached), [dict(row) for row in some])
 
     def new(self, connection: Connection) -> tuple[int, int]:
         """How many have pixels and a label that no sample has, and how many bytes their drawings are."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine as Database
 
-from server.database import begin_durably
+from server.database import begin_durably, begin_reading
 from server.datasets import DataPreparation
 from server.errors import SampleNotFound, SamplesFull
 from server.models import ModelStore
@@ -222,9 +222,7 @@ class Samples:
     @contextmanager
     def _reading(self) -> Iterator[Rows]:
         """The rows as they are at one instant."""
-        with self._database.begin() as connection:
-            if self._database.dialect.name == "sqlite":
-                connection.exec_driver_sql("BEGIN")
+        with begin_reading(self._database) as connection:
             yield Rows(connection)
 
 

@@ -38,6 +38,8 @@ from server.samples.sample import (
 ENOUGH = 100
 # Rows that are changed in one statement.
 TOGETHER = 500
+# Rows with their drawings that memory holds at once.
+FETCHED = 16
 
 COLUMNS = tuple(column for column in table.c if column.name not in ("drawing", "fingerprints", "request_id"))
 
@@ -83,7 +85,10 @@ class Rows:
         columns = (*COLUMNS, table.c.drawing) if with_drawings else COLUMNS
         query = select(*columns).where(*self._conditions(chosen)).order_by(table.c.number.desc())
         is_enough = self._is_enough()
-        for row in self._connection.execute(query.offset(offset).limit(limit)):
+        # PostgreSQL would send all of them at once.
+        at_a_time = {"yield_per": FETCHED} if with_drawings else {}
+        rows = self._connection.execute(query.offset(offset).limit(limit), execution_options=at_a_time)
+        for row in rows:
             yield _to_sample(row, is_enough)
 
     def relabel(self, sample_id: str, label: int) -> bool:

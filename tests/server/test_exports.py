@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +14,15 @@ from typing import Any
 import psutil
 import pytest
 
-from server.errors import ModelCorrupt, ModelNotFound, ShuttingDown, Unavailable
-from server.exports import KEPT, ExportFormat, Exports
+from server.errors import (
+    DiskFull,
+    ModelCorrupt,
+    ModelNotFound,
+    ShuttingDown,
+    TooManyTransfers,
+    Unavailable,
+)
+from server.exports import KEPT, MAX_CONVERSIONS, ExportFormat, Exports
 from server.models import KERAS_MODEL, ModelStore, ModelVersion
 
 PATIENCE_S = 60.0
@@ -175,6 +183,53 @@ def test_all_wait_for_one_conversion_and_it_ends_with_the_server(
     with pytest.raises(ShuttingDown):
         exports.convert(version.version)
     assert not list(root.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("end", "refusal", "words"),
+    [
+        ("echo 'OSError: [Errno 28] No space left on device' >&2; exit 1", DiskFull, "disk .* is full"),
+        ("echo 'RESOURCE_EXHAUSTED: digits/1; No space left on device' >&2; exit 1", DiskFull, "is full"),
+        ("kill -9 $$", Unavailable, "want of memory"),
+        ("echo 'ConversionMismatch: 0.3' >&2; exit 1", RuntimeError, "ended with 1: ConversionMismatch: 0.3"),
+    ],
+    ids=["a full disk", "a full disk in TensorFlow's words", "killed for its memory", "a bug"],
+)
+def test_a_conversion_that_fails_says_why(
+    open_exports: Callable[..., Exports],
+    root: Path,
+    version: ModelVersion,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    end: str,
+    refusal: type[Exception],
+    words: str,
+) -> None:
+    # In the place of Python, as a converter that ends so: a disk is filled in `make torture`.
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\n{end}\n")
+    program.chmod(0o755)
+    exports = open_exports()
+    monkeypatch.setattr(sys, "executable", str(program))
+    with pytest.raises(refusal, match=words):
+        exports.convert(version.version).result(PATIENCE_S)
+    assert not list(root.iterdir())
+
+
+def test_no_more_conversions_wait_than_may_and_to_join_one_is_always_possible(
+    open_exports: Callable[..., Exports], store: ModelStore, save: Any, regression: Any
+) -> None:
+    exports = open_exports()
+    numbers = []
+    for number in range(MAX_CONVERSIONS + 1):
+        changed = type(regression)(regression.weights, regression.bias + number)
+        numbers.append(save(store, changed).version)
+    under_way = [exports.convert(number) for number in numbers[:-1]]
+    with pytest.raises(TooManyTransfers, match=f"{MAX_CONVERSIONS} conversions are under way"):
+        exports.convert(numbers[-1])
+    assert exports.convert(numbers[0]) is under_way[0]
+    exports.close()
+    assert [type(future.exception(PATIENCE_S)) for future in under_way] == [ShuttingDown] * MAX_CONVERSIONS
 
 
 def test_a_damaged_version_is_not_converted(

@@ -18,6 +18,7 @@ from digits.v1 import (
     model_pb2_grpc,
     prediction_pb2_grpc,
     sample_pb2_grpc,
+    sweep_pb2_grpc,
     training_pb2_grpc,
 )
 from google.protobuf.message import Message
@@ -36,6 +37,7 @@ class Stubs:
         self.evaluation = evaluation_pb2_grpc.EvaluationServiceStub(channel)
         self.model = model_pb2_grpc.ModelServiceStub(channel)
         self.sample = sample_pb2_grpc.SampleServiceStub(channel)
+        self.sweep = sweep_pb2_grpc.SweepServiceStub(channel)
 
 
 class Refusal:
@@ -109,6 +111,12 @@ def wait_for_data(stubs: Stubs) -> None:
             return
         assert time.monotonic() < deadline, f"no digits after 60 s: {reply}"
         time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def wait_until_ready() -> Callable[[Stubs], None]:
+    """`wait_until_ready(stubs)` returns when a server's digits are prepared."""
+    return wait_for_data
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ SERVICES = (
     "digits.v1.EvaluationService",
     "digits.v1.ModelService",
     "digits.v1.SampleService",
+    "digits.v1.SweepService",
 )
 
 

@@ -118,10 +118,11 @@ def test_a_replica_is_healthy_for_what_it_serves(stubs_of_a_replica: Any) -> Non
             "digits.v1.PredictionService",
             "digits.v1.ModelService",
             "digits.v1.TrainingService",
+            "digits.v1.SweepService",
         )
     }
     status = health_pb2.HealthCheckResponse
-    assert list(statuses.values()) == [status.SERVING] * 3 + [status.NOT_SERVING]
+    assert list(statuses.values()) == [status.SERVING] * 3 + [status.NOT_SERVING] * 2
 
 
 def test_a_deployment_reaches_every_replica_and_no_request_fails(

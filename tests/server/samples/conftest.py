@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from sqlalchemy import Engine as Database
 
 from server.database import open_database
 from server.datasets import Data
@@ -38,18 +39,24 @@ def digits(builtin_data: Data) -> Digits:
 
 
 @pytest.fixture
-def open_samples(store: ModelStore, digits: Digits, tmp_path: Path) -> Iterator[Callable[..., Samples]]:
+def open_samples(
+    store: ModelStore, digits: Digits, tmp_path: Path, database_url: str
+) -> Iterator[Callable[..., Samples]]:
     """`open_samples(limit_mib=…)`: as a start of the server opens them."""
     opened: list[Samples] = []
+    databases: list[Database] = []
 
     def make(**settings: int) -> Samples:
-        database = open_database(f"sqlite:///{tmp_path / 'digits.db'}")
+        database = open_database(database_url)
+        databases.append(database)
         opened.append(Samples(database, store, digits, tmp_path / "samples", **settings))  # type: ignore[arg-type]
         return opened[-1]
 
     yield make
     for one in opened:
         one.close()
+    for database in databases:
+        database.dispose()
 
 
 @pytest.fixture

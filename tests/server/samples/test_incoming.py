@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from live_postgres import on_both
 
 from server.datasets import Data, Dataset
 from server.samples import NewSample, Samples, SampleUse
 from server.samples.sample import ALL
+
+pytestmark = on_both
 
 
 def test_others_add_samples_while_an_archive_is_read(

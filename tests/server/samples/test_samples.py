@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from live_postgres import on_both
+from sqlalchemy import create_engine, text
 
 from server.datasets import Data, Dataset
 from server.errors import DataPreparing, SampleNotFound, SamplesFull
@@ -19,6 +19,8 @@ from server.samples import SampleFilter, Samples, SampleSource, SampleUse
 from server.samples import samples as samples_module
 from server.samples.sample import drawing_of, fingerprint, is_aside
 from server.samples.table import ENOUGH
+
+pytestmark = on_both
 
 Open = Callable[..., Samples]
 
@@ -42,13 +44,14 @@ def test_a_sample_is_the_same_after_a_restart(open_samples: Open, sample_of: Any
 
 
 def test_what_was_acknowledged_is_on_the_disk_and_not_in_memory_only(
-    samples: Samples, sample_of: Any, learnable: Any, tmp_path: Path
+    samples: Samples, sample_of: Any, learnable: Any, database_url: str
 ) -> None:
     samples.add(sample_of(learnable.images[0], 1))
-    # A crash at this instant leaves the files as they are now.
-    with sqlite3.connect(tmp_path / "digits.db") as another:
-        assert another.execute("SELECT count(*) FROM samples").fetchone() == (1,)
-    another.close()
+    # A crash at this instant leaves the files, or the other server's transactions, as they are now.
+    another = create_engine(database_url)
+    with another.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM samples")).scalar() == 1
+    another.dispose()
 
 
 def test_the_same_request_gives_the_same_sample_however_many_ask_at_once(
