@@ -15,7 +15,7 @@ demo: $(VENV)/.ready-to-run ## Start the server, the page and TensorBoard; Ctrl-
 	@$(PYTHON) scripts/demo.py
 
 .PHONY: test
-test: $(VENV)/.ready-to-test $(VENV)/.ready-to-browse $(VENV)-triton/.ready ## Lint, types, import rules, contract and every test.
+test: $(VENV)/.ready-to-test $(VENV)/.ready-to-browse $(VENV)/.ready-for-postgres $(VENV)-triton/.ready ## Lint, types, import rules, contract and every test.
 	@$(PYTHON) scripts/check.py
 
 .PHONY: lint
@@ -36,6 +36,10 @@ accuracy: $(VENV)/.ready-to-test ## Measure how well the shipped model reads; bu
 .PHONY: bench-serving
 bench-serving: $(VENV)/.ready-to-test ## Measure serving against a server that does nothing; QUICK=--quick only tries it.
 	@$(PYTHON) tests/benchmarks/serving.py $(QUICK)
+
+.PHONY: bench-ray
+bench-ray: $(VENV)/.ready-to-test ## Measure serving on Ray against a deployment that does nothing; QUICK=--quick only tries it.
+	@$(PYTHON) tests/benchmarks/on_ray.py $(QUICK)
 
 .PHONY: torture
 torture: $(VENV)/.ready-to-test $(VENV)/.ready-to-browse ## Try to break it, for an hour; build/torture.json. QUICK=--quick only tries it; PARTS="kills disk".
@@ -81,4 +85,8 @@ $(VENV)-triton/.ready: scripts/setup.sh tests/open_inference/requirements.lock
 
 $(VENV)/.ready-to-browse: $(VENV)/.ready-to-test
 	@scripts/setup.sh $(VENV) browser
+	@touch $@
+
+$(VENV)/.ready-for-postgres: $(VENV)/.ready-to-test
+	@scripts/setup.sh $(VENV) postgres
 	@touch $@

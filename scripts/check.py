@@ -23,10 +23,13 @@ BIN = Path(sys.executable).parent
 REPORTS = ROOT / "build" / "checks"
 
 TRAINING = ("tests/server/training", "tests/server/trainer")
-APART = ("tests/server", "tests/browser", "tests/torture")
+# What needs a Ray shares one.
+CLUSTER = ("tests/cluster", "tests/contract")
+APART = ("tests/server", "tests/browser", "tests/torture", *CLUSTER)
 # The longest first, so that none is left over at the end.
 SUITES: dict[str, tuple[str, ...]] = {
     "browser": ("tests/browser",),
+    "cluster": CLUSTER,
     "training": TRAINING,
     "server": ("tests/server", *(f"--ignore={path}" for path in TRAINING)),
     "tests": ("tests", *(f"--ignore={path}" for path in APART)),

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Write the lock files anew from pyproject.toml: versions and hashes for every platform, no address.
-# The one of the tests holds everything; the other two choose from it, so all three agree.
+# The one of the tests holds everything; the others choose from it, so all agree.
 # Versions that are locked already stay as they are: `scripts/lock.sh --upgrade` takes the newest.
 # Usage: scripts/lock.sh UV [--upgrade]
 set -eu
@@ -29,5 +29,6 @@ compile() { # FILE SOURCE [uv's options]
 lock tests/requirements.lock dev "$@"
 # `--upgrade`: what an older file pinned would speak against the new versions.
 lock server/requirements.lock server --constraint tests/requirements.lock "$@"
+lock server/requirements-ray.lock ray --constraint tests/requirements.lock "$@"
 lock frontend/requirements.lock frontend --constraint tests/requirements.lock "$@"
 compile tests/open_inference/requirements.lock tests/open_inference/requirements.in "$@"

@@ -21,6 +21,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from server.config import CannotStart, Config, InvalidSetting, read_config
+from server.errors import DatabaseUnreachable
 from server.failures import refusal_of
 from server.logs import set_up_logging
 from server.memory import return_large_blocks
@@ -98,8 +99,10 @@ def _open(config: Config) -> Application | Replica:
         if (refusal := refusal_of(error)) is None:
             raise
         what, fault = (text.partition(end)[0] for text, end in ((refusal.message, ";"), (str(error), "\n")))
+        is_remote = isinstance(refusal, DatabaseUnreachable)
+        place = "DIGITS_DATABASE_URL" if is_remote else f"DIGITS_DATA: {config.data}"
         raise CannotStart(
-            f"DIGITS_DATA: {config.data}: {what} ({fault}); mend that and start again. Predictions can be "
+            f"{place}: {what} ({fault}); mend that and start again. Predictions can be "
             "answered meanwhile: python -m server --read-only"
         ) from None
 

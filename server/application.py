@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from server.config import Config
-from server.database import open_database, refuse_damaged
+from server.database import open_database, outlast, refuse_damaged
 from server.datasets import DataPreparation
 from server.errors import EvaluationNotFound, NothingDeployed
 from server.evaluation import Evaluation, Evaluations, Review
@@ -13,11 +15,12 @@ from server.explanation import Explainer, Neighbours
 from server.exports import Exports
 from server.gate import Gate, GateReport
 from server.inference import Engines
-from server.models import ModelStore, ModelVersion
+from server.models import ModelStore, ModelVersion, SharedArtifacts
 from server.prediction import Predictor
 from server.reading import NumberReader
 from server.samples import Samples
-from server.training import Trainings
+from server.sweeps import Sweeps, Tuner
+from server.training import Launch, TrainingChild, Trainings
 from server.versions import Versions
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -27,14 +30,30 @@ DATABASE = "digits.db"
 class Application:
     """Everything that the services need, opened from the data directory. `close()` ends it in order."""
 
-    def __init__(self, config: Config) -> None:
-        """Open the data directory, bring folders and database into agreement, load the deployed version."""
+    def __init__(
+        self,
+        config: Config,
+        *,
+        launch: Launch = TrainingChild,
+        at_once: Callable[[], int] = lambda: 1,
+        tuner: Tuner | None = None,
+    ) -> None:
+        """Open the data directory, bring folders and database into agreement, load the deployed version.
+
+        `launch` starts the program of a run, `at_once()` says how many may train at this moment. `tuner`: who
+        sees sweeps through; None: they run one trial after the other.
+        """
+        self._closing = threading.Event()
         # First, because it works in a process of its own while the rest opens.
         self.data = DataPreparation(config.data / "datasets", mnist=config.mnist, url=config.mnist_url)
-        self.store = ModelStore(config.data / "models")
-        # Of a folder with versions an empty database is none that was just begun.
-        refuse_damaged(config.data / DATABASE, may_be_empty=not self.store.numbers())
-        self._database = open_database(f"sqlite:///{config.data / DATABASE}")
+        shared = None if config.artifacts_url is None else SharedArtifacts(config.artifacts_url)
+        self.store = ModelStore(config.data / "models", shared=shared)
+        if config.database_url is None:
+            # Of a folder with versions an empty database is none that was just begun.
+            refuse_damaged(config.data / DATABASE, may_be_empty=not self.store.numbers())
+        url = config.database_url or f"sqlite:///{config.data / DATABASE}"
+        self._database = open_database(url, owner=config.address)
+        announced = self.store.catch_up()
         self.engines = Engines(self.store)
         self.predictor = Predictor(self.engines)
         self.numbers = NumberReader(self.predictor)
@@ -47,19 +66,25 @@ class Application:
         )
         gate = Gate(self.store, self.data, self.samples)
         self.versions = Versions(
-            self._database, self.store, self.engines, self.evaluations, gate, shipped=SHIPPED
+            self._database, self.store, self.engines, self.evaluations, gate, SHIPPED, announced
         )
         self.exports = Exports(config.data / "exports", self.store)
-        # Last: runs that waited when the server went down go on at once.
+        # Late: runs that waited when the server went down go on at once.
         self.trainings = Trainings(
             self._database,
             self.store,
             self.data,
             config.data,
-            on_version=self.versions.take_up,
+            on_version=lambda version, deploy: outlast(
+                lambda: self.versions.take_up(version, deploy), self._closing.wait
+            ),
             samples=self.samples.training_set,
             deployed=lambda: self.engines.deployed,
+            launch=launch,
+            at_once=at_once,
         )
+        # Last: the sweep that ran when the server went down goes on at once, by its runs.
+        self.sweeps = Sweeps(self._database, self.trainings, self.versions, self.store, self.data, tuner)
 
     @property
     def deployed(self) -> int | None:
@@ -110,6 +135,9 @@ class Application:
 
     def close(self) -> None:
         """End the training child, the workers and the connections, in the order of who needs whom."""
+        self.store.close()
+        self._closing.set()
+        self.sweeps.close()
         self.trainings.close()
         self.evaluations.close()
         self.explainer.close()

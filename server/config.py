@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from server.addresses import BadUrl, read_artifacts_url, read_database_url
 from server.credentials import BadFile, Tls, Tokens, read_tls, read_tokens
 
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
@@ -39,11 +40,16 @@ class Config:
     metrics_port: int | None
     samples_mib: int
     """How much the drawings of the samples may take on the disk, in MiB."""
+    # Its password stays out of what is printed of the settings.
+    database_url: str | None = field(default=None, repr=False)
+    """SQLAlchemy's URL of a PostgreSQL database; None: `digits.db` in the data folder, and in a replica."""
+    artifacts_url: str | None = None
+    """Where versions are shared between machines, `file:///…` or `s3://…`; None: in the data folder only."""
 
     @property
     def is_exposed(self) -> bool:
         """Whether others reach the port, and may call without a token or be overheard."""
-        return not _is_loopback(self.host) and (self.tls is None or self.tokens is None)
+        return not is_loopback(self.host) and (self.tls is None or self.tokens is None)
 
     @property
     def address(self) -> str:
@@ -63,7 +69,7 @@ def read_config(environment: Mapping[str, str], is_replica: bool = False) -> Con
     host = _text(environment, "DIGITS_HOST", "127.0.0.1")
     tls, tokens = _tls(environment), _tokens(environment)
     is_trusted_network = _flag(environment, "DIGITS_INSECURE")
-    if not (tls and tokens) and not _is_loopback(host) and not is_trusted_network:
+    if not (tls and tokens) and not is_loopback(host) and not is_trusted_network:
         raise InvalidSetting(
             f"DIGITS_HOST: expected this machine's own address, such as 127.0.0.1, got {host!r}, which "
             "others reach: that needs DIGITS_TLS_CERT, DIGITS_TLS_KEY and DIGITS_TOKENS_FILE; on a network "
@@ -83,12 +89,20 @@ def read_config(environment: Mapping[str, str], is_replica: bool = False) -> Con
         tokens=tokens,
         metrics_port=_metrics_port(environment),
         samples_mib=int(_number(environment, "DIGITS_SAMPLES_MIB", 4096, 1, 2**30, whole=True)),
+        # A replica opens no database, and need not be trusted with its password.
+        database_url=None if is_replica else read_database(environment),
+        artifacts_url=_address(environment, "DIGITS_ARTIFACTS_URL", read_artifacts_url),
     )
 
 
 def read_data_folder(environment: Mapping[str, str]) -> Path:
     """DIGITS_DATA alone, for programs that need no other setting. Raises InvalidSetting."""
     return Path(_text(environment, "DIGITS_DATA", "data")).expanduser().absolute()
+
+
+def read_database(environment: Mapping[str, str]) -> str | None:
+    """DIGITS_DATABASE_URL alone, in SQLAlchemy's form; None when it is not set. Raises InvalidSetting."""
+    return _address(environment, "DIGITS_DATABASE_URL", read_database_url)
 
 
 def _text(environment: Mapping[str, str], name: str, default: str) -> str:
@@ -149,6 +163,14 @@ def _url(raw: str) -> str:
     return url
 
 
+def _address(environment: Mapping[str, str], name: str, read: Callable[[str], str]) -> str | None:
+    raw = environment.get(name, "").strip()
+    try:
+        return read(raw) if raw else None
+    except BadUrl as error:
+        raise InvalidSetting(f"{name}: {error}") from None
+
+
 def _file(environment: Mapping[str, str], name: str) -> Path | None:
     raw = environment.get(name, "").strip()
     return Path(raw).expanduser().absolute() if raw else None
@@ -186,7 +208,8 @@ def _metrics_port(environment: Mapping[str, str]) -> int | None:
     return int(_number(environment, "DIGITS_METRICS_PORT", 0, 0, 65535, whole=True))
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
     if host.lower() == "localhost":
         return True
     try:

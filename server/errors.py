@@ -13,11 +13,13 @@ DigitsError
 │   ├── TokenMissing
 │   └── TokenUnknown
 ├── PermissionDenied         it is known who calls, and that is not enough
-│   └── RoleTooLow
+│   ├── RoleTooLow
+│   └── CallerElsewhere      on another machine, where only this one is served
 ├── NotFound
 │   ├── ModelNotFound
 │   ├── UnknownModel         the same in the Open Inference Protocol's words
 │   ├── TrainingNotFound
+│   ├── SweepNotFound
 │   ├── EvaluationNotFound
 │   ├── SampleNotFound
 │   └── ServiceNotFound      the health of a service that is not there
@@ -29,6 +31,7 @@ DigitsError
 │   ├── TrainedOnDataset     measuring a version on what it has learnt by heart
 │   ├── TrainingFinished
 │   ├── TrainingWaiting      stopping a run that has not begun
+│   ├── SweepFinished
 │   ├── ModelCorrupt         a version's files do not match their checksums
 │   ├── ModelInUse           deleting a version that something still needs
 │   ├── DiskReadOnly         the data folder cannot be written
@@ -36,6 +39,8 @@ DigitsError
 │   └── ReadOnly             asked of a replica, which only reads
 ├── Exhausted                come back later; carries the seconds to wait
 │   ├── TrainingQueueFull
+│   ├── SweepRunning         starting a second one
+│   ├── TooManyTransfers     as many archives and exports as the server holds at once
 │   └── Overloaded
 ├── SamplesFull              no room until something is deleted: nothing that passes by itself
 ├── DiskFull                 the same of the disk
@@ -43,7 +48,10 @@ DigitsError
 │   ├── DataPreparing
 │   ├── ModelNotReady        NothingDeployed in the Open Inference Protocol's words
 │   ├── DatabaseBusy         another process writes for too long
+│   ├── DatabaseUnreachable  PostgreSQL is away, or another server owns the database now
 │   ├── DiskFailing          the disk does not read or write
+│   ├── ArtifactsUnreachable where machines share the versions does not answer
+│   ├── WorkerLost           on a cluster: the process that had the call, or its machine, is gone
 │   └── ShuttingDown
 ├── DeadlineExceeded         the caller no longer waits for the answer
 └── Unsupported              a part of the Open Inference Protocol that is not served
@@ -148,6 +156,13 @@ class RoleTooLow(PermissionDenied):
         super().__init__(f"{method} needs a token with the role {needed}", role=needed)
 
 
+class CallerElsewhere(PermissionDenied):
+    """The server answers callers on its own machine only, and this one is on another."""
+
+    def __init__(self) -> None:
+        super().__init__("this server answers callers on its own machine only (DIGITS_HOST on the server)")
+
+
 class InvalidArchive(InvalidArgument):
     """The archive holds no samples that can be read. The message names what is wrong, and where."""
 
@@ -198,6 +213,17 @@ class TrainingNotFound(NotFound):
         super().__init__(
             f"training_id: no training {training_id!r}; ListTrainings shows the runs there are",
             training_id=training_id,
+        )
+
+
+class SweepNotFound(NotFound):
+    """No sweep has this id."""
+
+    resource_type = "digits.v1.Sweep"
+
+    def __init__(self, sweep_id: str) -> None:
+        super().__init__(
+            f"sweep_id: no sweep {sweep_id!r}; ListSweeps shows the sweeps there are", sweep_id=sweep_id
         )
 
 
@@ -287,6 +313,16 @@ class TrainingWaiting(FailedPrecondition):
         )
 
 
+class SweepFinished(FailedPrecondition):
+    """The sweep has ended already: there is nothing left to stop."""
+
+    def __init__(self, sweep_id: str, how: str) -> None:
+        """`how`: what became of it, such as "has succeeded"."""
+        super().__init__(
+            f"sweep_id: the sweep {sweep_id} {how} already; there is nothing left to stop", sweep_id=sweep_id
+        )
+
+
 class ModelCorrupt(FailedPrecondition):
     """A version's files are damaged, or are no model this server can run."""
 
@@ -341,12 +377,36 @@ class Exhausted(RetryLater):
 
 
 class TrainingQueueFull(Exhausted):
-    """One run is training and `limit` are waiting."""
+    """One run is training, or as many as there are places for, and `limit` are waiting."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, places: int = 1) -> None:
+        training = {0: "no training runs", 1: "one training runs"}.get(places, f"{places} trainings run")
         super().__init__(
-            f"one training runs and {limit} are waiting already; cancel one or try again later",
+            f"{training} and {limit} are waiting already; cancel one or try again later",
             retry_after_s=30.0,
+            limit=str(limit),
+        )
+
+
+class SweepRunning(Exhausted):
+    """One sweep runs at a time, and one does."""
+
+    def __init__(self, sweep_id: str) -> None:
+        super().__init__(
+            f"the sweep {sweep_id} runs, and one runs at a time; stop it with StopSweep, or try again later",
+            retry_after_s=30.0,
+            sweep_id=sweep_id,
+        )
+
+
+class TooManyTransfers(Exhausted):
+    """As many archives come or go, or as many versions wait to be converted, as may at once."""
+
+    def __init__(self, what: str, limit: int) -> None:
+        """`what`: whatever there are too many of, such as "imports"."""
+        super().__init__(
+            f"{limit} {what} are under way, as many as may be; try again after the delay in RetryInfo",
+            retry_after_s=2.0,
             limit=str(limit),
         )
 
@@ -380,9 +440,9 @@ class SamplesFull(DigitsError):
 class DiskFull(DigitsError):
     """The disk of the data folder is full: nothing is kept, and nothing half kept, until there is room."""
 
-    def __init__(self) -> None:
+    def __init__(self, whose: str = "data folder") -> None:
         super().__init__(
-            "the disk of the data folder is full, so nothing more can be kept; have room made there, and try "
+            f"the disk of the {whose} is full, so nothing more can be kept; have room made there, and try "
             "again. Predictions go on"
         )
 
@@ -409,6 +469,17 @@ class DatabaseBusy(Unavailable):
         super().__init__("the database is busy with other writes; try again", retry_after_s=2.0)
 
 
+class DatabaseUnreachable(Unavailable):
+    """The PostgreSQL server of the database does not answer. The server's log has the reason."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the database cannot be reached; try again, and if that does not help have the server's log "
+            "looked at. Predictions go on",
+            retry_after_s=2.0,
+        )
+
+
 class DiskFailing(Unavailable):
     """The disk of the data folder answered with an error. The server's log has its words."""
 
@@ -417,6 +488,30 @@ class DiskFailing(Unavailable):
             "the disk of the data folder does not work as it should; try again, and if that does not help "
             "have the server's log looked at. Predictions go on",
             retry_after_s=10.0,
+        )
+
+
+class ArtifactsUnreachable(Unavailable):
+    """The place where machines share the versions does not answer. The server's log has the cause."""
+
+    def __init__(self, why: str = "", is_setting: bool = False) -> None:
+        """`why`: a sentence for whoever runs the server; `is_setting`: it does not pass by itself."""
+        super().__init__(
+            "the place where the versions are shared cannot be reached (DIGITS_ARTIFACTS_URL on the server), "
+            "so nothing of them is changed; try again. Predictions go on",
+            retry_after_s=5.0,
+        )
+        self.why = why
+        self.is_setting = is_setting
+
+
+class WorkerLost(Unavailable):
+    """On a cluster: the process that worked on the call is gone, and another one takes its place."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the process that worked on this call is gone, and another one takes its place; try again",
+            retry_after_s=0.2,
         )
 
 

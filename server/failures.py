@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+from collections.abc import Callable
 
 from server.errors import (
     DatabaseBusy,
     DatabaseDamaged,
+    DatabaseUnreachable,
     DigitsError,
     DiskFailing,
     DiskFull,
@@ -33,6 +35,25 @@ _BY_SQLITE: dict[int, type[DigitsError]] = {
     sqlite3.SQLITE_LOCKED: DatabaseBusy,
 }
 
+# The same in PostgreSQL's, https://www.postgresql.org/docs/current/errcodes-appendix.html: the first of these
+# with which a code begins decides.
+_BY_POSTGRESQL: tuple[tuple[str, Callable[[], DigitsError]], ...] = (
+    ("40", DatabaseBusy),  # Two transactions that wait for each other.
+    ("55P03", DatabaseBusy),  # A lock that did not come free.
+    ("57014", DatabaseBusy),  # A statement that took too long.
+    ("53100", lambda: DiskFull("database")),
+    ("53", DatabaseBusy),  # Out of connections, or of memory.
+    ("XX001", DatabaseDamaged),
+    ("XX002", DatabaseDamaged),
+    ("08", DatabaseUnreachable),
+    ("57", DatabaseUnreachable),  # It goes down, or starts.
+    ("58", DatabaseUnreachable),  # Its disk fails.
+    ("25006", DatabaseUnreachable),  # After a failover: this one only reads.
+    ("28", DatabaseUnreachable),
+    ("3D000", DatabaseUnreachable),
+    ("42501", DatabaseUnreachable),  # What it was allowed was taken away.
+)
+
 
 class TrainingDiverged(Exception):
     """The loss is no number any more."""
@@ -51,6 +72,8 @@ def refusal_of(error: BaseException) -> DigitsError | None:
             code = getattr(cause, "sqlite_errorcode", None)
             if code is not None and (refusal := _BY_SQLITE.get(code & 0xFF)):
                 return refusal()  # type: ignore[call-arg]  # Each says its own sentence.
+        if (told := _by_postgresql(cause)) is not None:
+            return told
         if isinstance(cause, OSError) and not isinstance(cause, ConnectionError):
             if cause.errno in FULL:
                 return DiskFull()
@@ -59,6 +82,23 @@ def refusal_of(error: BaseException) -> DigitsError | None:
             if cause.errno in FAILING:
                 return DiskFailing()
     return None
+
+
+def _by_postgresql(cause: BaseException) -> DigitsError | None:
+    """The same of an error of psycopg's, or of the pool of connections, which are known by their names:
+    nothing is imported that a server without PostgreSQL does not need.
+    """
+    names = {f"{kind.__module__}.{kind.__name__}" for kind in type(cause).__mro__}
+    if "sqlalchemy.exc.TimeoutError" in names:
+        return DatabaseBusy()
+    if "psycopg.Error" not in names:
+        return None
+    code = getattr(cause, "sqlstate", None)
+    if code is None:
+        # It is not PostgreSQL that speaks, but who could not reach it.
+        is_cut_off = names & {"psycopg.OperationalError", "psycopg.InterfaceError"}
+        return DatabaseUnreachable() if is_cut_off else None
+    return next((refusal() for start, refusal in _BY_POSTGRESQL if code.startswith(start)), None)
 
 
 def explain(error: BaseException) -> str:

@@ -31,7 +31,9 @@ class JsonFormatter(logging.Formatter):
         }
         if request_id := REQUEST_ID.get() or _of_all_lines:
             line["request_id"] = request_id
-        line.update({key: value for key, value in record.__dict__.items() if key not in _STANDARD})
+        # Libraries leave notes of their own in every record, under names that begin so.
+        given = {key: value for key, value in record.__dict__.items() if not key.startswith("_")}
+        line.update({key: value for key, value in given.items() if key not in _STANDARD})
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str, ensure_ascii=False)

@@ -26,6 +26,7 @@ from server.config import Config, InvalidSetting
 from server.counters import CallCounters, Distribution, Histogram
 from server.credentials import Tls, Tokens
 from server.errors import ModelNotFound
+from server.failures import refusal_of
 from server.models import ModelStore
 from server.replica import Replica
 from server.samples import SampleFilter, SampleUse
@@ -58,8 +59,7 @@ class ServerCollector(Collector):
         yield from self._of_predictions()
         yield from self._of_disk()
         if isinstance(self._application, Application):
-            yield from self._of_trainings(self._application)
-            yield from self._of_samples(self._application)
+            yield from self._of_database(self._application)
 
     def _of_calls(self) -> Iterable[Metric]:
         started = CounterMetricFamily(
@@ -106,6 +106,15 @@ class ServerCollector(Collector):
             yield GaugeMetricFamily(
                 "digits_disk_free_bytes", "Room left on the disk of the data folder, in bytes.", free
             )
+
+    def _of_database(self, application: Application) -> Iterable[Metric]:
+        """What rows tell; nothing while they cannot be read: the other numbers matter most then."""
+        try:
+            return [*self._of_trainings(application), *self._of_samples(application)]
+        except Exception as error:
+            if refusal_of(error) is None:
+                raise
+            return []
 
     def _of_trainings(self, application: Application) -> Iterable[Metric]:
         runs = GaugeMetricFamily("digits_trainings", "Training runs by state.", labels=["state"])

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from server.addresses import read_database_url
 from server.database import open_database
 from server.datasets import Data, Dataset
 from server.gate import GateReport
@@ -27,7 +28,16 @@ from server.training.table import TrainingTable
 
 # Shared with programs that are no tests; imported by name, because there is no `__init__.py` under tests/.
 sys.path.insert(0, str(Path(__file__).parent / "live"))
+from live_cluster import LiveCluster, RayNodes
+from live_postgres import LivePostgres
 from live_server import LiveServer
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is marked with `on_both` of `live_postgres` once on each database."""
+    databases = metafunc.definition.get_closest_marker("databases")
+    if databases and "database_kind" in metafunc.fixturenames:
+        metafunc.parametrize("database_kind", databases.args, indirect=True)
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +58,44 @@ def launch_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
     yield launch
     for server in servers:
         server.close()
+
+
+@pytest.fixture(scope="session")
+def live_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveCluster]:
+    """The services on a Ray of two nodes: one for all tests, because it takes a quarter of a minute to start.
+
+    Two predictors, tokens asked of everybody, versions 1 and 2 alike, a third one damaged; no run begins.
+    """
+    nodes = RayNodes(cpus=2)
+    folder = tmp_path_factory.mktemp("cluster")
+    cluster = None
+    try:
+        nodes.start()
+        furnish(folder / "data")
+        cluster = LiveCluster(
+            nodes,
+            folder / "data",
+            folder / "cluster.log",
+            DIGITS_MNIST="",
+            DIGITS_METRICS_PORT="0",
+            DIGITS_RAY_REPLICAS="2",
+        )
+        cluster.start()
+        yield cluster
+    finally:
+        if cluster is not None and cluster.is_running:
+            cluster.stop()
+        nodes.close()
+
+
+def furnish(data: Path) -> None:
+    """Make a data folder that holds the shipped version a second time, and a third time damaged."""
+    server = LiveServer(data, data.with_suffix(".log"), DIGITS_MNIST="")
+    server.start()
+    server.stop()
+    for number in (2, 3):
+        shutil.copytree(data / "models" / "000001", data / "models" / f"{number:06d}")
+    (data / "models" / "000003" / "model.onnx").write_bytes(b"damaged")
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +138,35 @@ def add_version() -> Callable[..., int]:
         return number
 
     return add
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[LivePostgres]:
+    """A PostgreSQL server for all tests that ask for one; `postgres.database()` gives a new database."""
+    server = LivePostgres()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """SQLite, unless the test is marked with `on_both` or `on_postgresql` of `live_postgres`."""
+    return str(getattr(request, "param", "sqlite"))
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path) -> Iterator[str]:
+    """Of an empty database for this test alone, as `open_database` takes it."""
+    if database_kind == "sqlite":
+        yield f"sqlite:///{tmp_path / 'digits.db'}"
+        return
+    # Only now: tests without it start no PostgreSQL.
+    server: LivePostgres = request.getfixturevalue("postgres")
+    with server.database() as url:
+        yield read_database_url(url)
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import select
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
@@ -65,7 +66,7 @@ class LeanChannel:
         """Calls that have not ended."""
         return len(self._under_way)
 
-    def call(self, path: str, request: bytes) -> Call:
+    def call(self, path: str, request: bytes, metadata: Mapping[str, str] = MappingProxyType({})) -> Call:
         """What `send` needs to call a method with a request."""
         headers = b"\x83\x86"  # POST, http
         headers += _literal(b"\x04", path) + _literal(b"\x01", self._authority)
@@ -73,6 +74,7 @@ class LeanChannel:
         headers += _literal(b"\x00" + _text("te"), "trailers") + _literal(
             b"\x00" + _text("grpc-timeout"), TIMEOUT
         )
+        headers += b"".join(_literal(b"\x00" + _text(name), value) for name, value in metadata.items())
         return Call(headers, struct.pack(">BI", 0, len(request)) + request)
 
     def send(self, call: Call, on_end: Callable[[Ended], object]) -> None:

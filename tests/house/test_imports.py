@@ -30,7 +30,10 @@ def loaded_by(packages: list[str], apart: tuple[str, ...]) -> set[str]:
 
 def test_the_serving_process_imports_no_tensorflow_and_no_data_science_stack() -> None:
     # Programs of their own, and what only they import.
-    apart = ("server.trainer", "server.networks", "server.explanation.prepare", "server.explanation.cut")
+    apart = (
+        *("server.trainer", "server.networks", "server.explanation.prepare", "server.explanation.cut"),
+        *("server.tensorboard", "server.cluster", "server.models.folder_objects", "server.models.s3_objects"),
+    )
     loaded = loaded_by(["server", "digits"], apart=apart)
 
     assert {"server", "digits", "onnxruntime", "grpc", "cv2", "sqlalchemy"} <= loaded
@@ -38,6 +41,8 @@ def test_the_serving_process_imports_no_tensorflow_and_no_data_science_stack() -
         loaded & {"tensorflow", "keras", "tf2onnx", "onnx", "pandas", "scipy", "sklearn", "mlxtend"} == set()
     )
     assert loaded & {"frontend", "streamlit", "matplotlib"} == set()
+    # Imported where a setting asks for them.
+    assert loaded & {"ray", "psycopg", "fsspec", "s3fs", "botocore"} == set()
 
 
 def test_the_client_needs_the_base_install_only() -> None:

@@ -1,4 +1,4 @@
-"""The lock files: exact versions, every one with its hashes, no address, and all three of one mind."""
+"""The lock files: exact versions, every one with its hashes, no address, and all of one mind."""
 
 import re
 import tomllib
@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ["server/requirements.lock", "frontend/requirements.lock", "tests/requirements.lock"]
+LOCKS = [
+    "server/requirements.lock",
+    "server/requirements-ray.lock",
+    "frontend/requirements.lock",
+    "tests/requirements.lock",
+]
 
 ENTRY = re.compile(
     r"^(?P<name>[a-z0-9][a-z0-9-]*)==(?P<version>[0-9][^ ;\\]*)(?: ; (?P<marker>[^\\]+))? \\\n"
@@ -40,7 +45,7 @@ def test_a_lock_names_no_registry(lock: str) -> None:
     assert re.findall(r"\w+://|--(?:extra-)?index-url|--find-links|--trusted-host", text) == []
 
 
-@pytest.mark.parametrize("lock", LOCKS[:2])
+@pytest.mark.parametrize("lock", LOCKS[:3])
 def test_the_tests_run_what_the_images_hold(lock: str) -> None:
     everything = versions("tests/requirements.lock")
 

@@ -44,7 +44,7 @@ class Plan:
     """Of all of it, before the memory is looked at for the first time."""
 
 
-QUICK = Plan(programs=1, calls=700, noise=60, guarded=80, replica=60, is_quick=True, first=0.5)
+QUICK = Plan(programs=1, calls=400, noise=40, guarded=60, replica=40, is_quick=True, first=0.5)
 
 
 class Findings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,8 @@ AT_ONCE = 12
 CONNECTIONS_AT_ONCE = 8
 # A channel is given up, with all that is under way on it, after so many calls.
 CALLS_OF_CHANNEL = 700
+# What a server says that has no place for one more archive, and how long one is sent again.
+TOO_MANY, LET_IN_S = "are under way, as many as may be", 60.0
 UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 
 
@@ -92,7 +95,7 @@ def send_share(share: Share) -> Tally:
 
 def _send_one(channel: grpc.Channel, share: Share, case: Case) -> Tally:
     tally = Tally()
-    answer = send(channel, case)
+    answer = _send_until_let_in(channel, case)
     if answer is None:
         return tally
     tally.sent += 1
@@ -103,6 +106,16 @@ def _send_one(channel: grpc.Channel, share: Share, case: Case) -> Tally:
     if case.path == f"{TRAINING}/StartTraining" and answer.replies:
         _cancel(channel, case, answer)
     return tally
+
+
+def _send_until_let_in(channel: grpc.Channel, case: Case) -> Answer | None:
+    """Send a call again while as many archives come and go as may: what is bad about it was not looked at."""
+    answer = send(channel, case)
+    deadline = time.monotonic() + LET_IN_S
+    while answer is not None and TOO_MANY in answer.text and time.monotonic() < deadline:
+        time.sleep(0.05)
+        answer = send(channel, case)
+    return answer
 
 
 def _cancel(channel: grpc.Channel, case: Case, answer: Answer) -> None:

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from contextlib import closing
 
-from digits.client.choices import TrainingState
+from digits.client.choices import ExportFormat, TrainingState
+from digits.client.errors import ClientError
 from digits.client.records import TrainingOptions
 from torture_disk_lab import Lab
 from torture_disk_places import LimitedPlace, LoopPlace, Place, read_only
@@ -47,6 +48,23 @@ def fill_up(lab: Lab, place: Place, what: str, leave: int | None = 0) -> int:
     lab.look_for_bugs(what)
     say(f"{what}: {dict(ended)}")
     return lost
+
+
+def convert_full(lab: Lab, place: Place, what: str) -> int:
+    """Have a version converted without room for what comes of it, at first or later, and then with room."""
+    lab.begin()
+    with lab.client() as client:
+        for leave in (0, 200_000):
+            place.fill(lab.server.pid, leave)
+            try:
+                client.export_model(ExportFormat.TFLITE)
+                lab.findings.append(f"{what}: converted with {leave} bytes of room")
+            except ClientError as error:
+                lab.expect(error.reason == "DISK_FULL", f"{what}, {leave} bytes of room: {error!r}")
+            place.make_room(lab.server.pid)
+        lab.expect(client.export_model(ExportFormat.TFLITE), f"{what}: not converted with room again")
+    lab.look_for_bugs(what)
+    return lab.look_for_losses(what)
 
 
 def turn_read_only(lab: Lab, place: LoopPlace, what: str) -> int:

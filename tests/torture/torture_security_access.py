@@ -36,6 +36,7 @@ FOR_ALL = HEALTH | READINESS
 TRAINS_ONLY = {
     *(f"/digits.v1.TrainingService/{name}Training" for name in ("Start", "Get", "Watch", "Stop", "Cancel")),
     "/digits.v1.TrainingService/ListTrainings",
+    *(f"/digits.v1.SweepService/{name}" for name in ("StartSweep", "GetSweep", "ListSweeps", "StopSweep")),
     *(f"/digits.v1.EvaluationService/{name}" for name in ("Evaluate", "MarkMislabelled")),
     *(f"/digits.v1.ModelService/{name}Model" for name in ("Deploy", "Delete", "Export")),
     *(f"/digits.v1.SampleService/{name}Sample" for name in ("Add", "Update", "Delete")),

@@ -63,8 +63,8 @@ class Findings:
 
 
 def run(folder: Path, is_quick: bool) -> dict[str, float]:
-    """The figures of this part. `is_quick`: forty clients for six seconds."""
-    return soak(folder, Load(6.0, 2, 20, 1) if is_quick else Load(SOAK_S, 4, 50, 3))
+    """The figures of this part. `is_quick`: twenty clients for six seconds."""
+    return soak(folder, Load(6.0, 1, 20, 1) if is_quick else Load(SOAK_S, 4, 50, 3))
 
 
 def soak(folder: Path, load: Load) -> dict[str, float]:
