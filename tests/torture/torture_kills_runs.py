@@ -85,6 +85,9 @@ class RunWriter:
         for fact in self.live:
             if training_id in (None, fact.training_id):
                 fact.cuts += 1
+        # The run that nobody has heard of yet may train already.
+        if self.open is not None and training_id not in self.facts:
+            self.open.cuts += 1
 
     def compare(self, client: Client) -> None:
         """Hold all runs against what was told, and settle what was open. Raises ClientError."""
