@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import sqlite3
@@ -59,9 +60,16 @@ def restore_backup(
         except BaseException:
             shutil.rmtree(data / RESTORE, ignore_errors=True)
             raise
-        aside = f"{ASIDE}{datetime.now(UTC).strftime(STAMP)}"
+        aside = _aside(data)
         swap(data, aside)
         return Restored(manifest, samples, runs, None if is_empty else data / aside)
+
+
+def _aside(data: Path) -> str:
+    """A name for what is put aside, which nothing has: two restores may come within a second."""
+    name = f"{ASIDE}{datetime.now(UTC).strftime(STAMP)}"
+    others = (f"{name}-{number}" for number in itertools.count(2))
+    return next(each for each in itertools.chain([name], others) if not (data / each).exists())
 
 
 def _check_database(

@@ -79,18 +79,19 @@ def services(config: Config, make: Callable[[], Any]) -> Iterator[dict[str, Any]
     from server.cluster.targets import APPLICATION
 
     logging_config = LoggingConfig(log_level="WARNING", enable_access_log=False)
+    options: dict[str, Any] = {
+        "proxy_location": "EveryNode",
+        # Nothing is served by HTTP, but a proxy cannot go without a port for it.
+        "http_options": HTTPOptions(host="127.0.0.1", port=_any_port("127.0.0.1")),
+        "grpc_options": gRPCOptions(
+            port=config.port,
+            grpc_servicer_functions=[INGRESS_ON_LOOPBACK if is_loopback(config.host) else INGRESS],
+            enable_reflection=False,
+        ),
+        "logging_config": logging_config,
+    }
     try:
-        ray_serve.start(
-            proxy_location="EveryNode",
-            # Nothing is served by HTTP, but a proxy cannot go without a port for it.
-            http_options=HTTPOptions(host="127.0.0.1", port=_any_port("127.0.0.1")),
-            grpc_options=gRPCOptions(
-                port=config.port,
-                grpc_servicer_functions=[INGRESS_ON_LOOPBACK if is_loopback(config.host) else INGRESS],
-                enable_reflection=False,
-            ),
-            logging_config=logging_config,
-        )
+        _start(lambda: ray_serve.start(**options))
         try:
             ray_serve.run(
                 make(),
@@ -112,6 +113,24 @@ def services(config: Config, make: Callable[[], Any]) -> Iterator[dict[str, Any]
         # Of Serve itself, when nobody else has applications there.
         if not ray_serve.status().applications:
             ray_serve.shutdown()  # type: ignore[no-untyped-call]
+
+
+def _start(start: Callable[[], None]) -> None:
+    """Start Serve, or join one that has begun to. Raises CannotStart when no proxy comes to life."""
+    from ray.exceptions import RayActorError
+
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            return start()
+        # A proxy that was too slow to begin has been given up, and Serve begins another one.
+        except (RayActorError, TimeoutError) as error:
+            if time.monotonic() > deadline:
+                raise CannotStart(
+                    f"the ingress does not start on Ray ({str(error).splitlines()[0]})"
+                ) from None
+            log.warning("ingress begun again", extra={"reason": str(error).splitlines()[0]})
+            time.sleep(LOOK_EVERY_S)
 
 
 def _why(error: RuntimeError) -> str:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 
 # What the package grpcio-channelz calls as well; its messages are not needed here.
-from grpc._cython import cygrpc  # type: ignore[attr-defined]
+from grpc._cython import cygrpc
 
 # For the server's options.
 CHANNELZ = ("grpc.enable_channelz", 1)

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import grpc
 
 # Not in the types, nor in any promise.
-from grpc._cython import cygrpc  # type: ignore[attr-defined]
+from grpc._cython import cygrpc
 
 from server.rpc.access import Metadata
 

@@ -27,13 +27,14 @@ def server(launch_server: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def flooded(server: Any) -> tuple[Counter[grpc.StatusCode], list[Any], list[float]]:
+def flooded(server: Any, seven_png: bytes) -> tuple[Counter[grpc.StatusCode], list[Any], list[float]]:
     """What became of the calls of senders that wait for nothing, their refusals, and the time health took."""
+    # Files to decode: of raw pixels a client in Python cannot send more than are answered.
     codes: Counter[grpc.StatusCode] = Counter()
     refusals: list[Any] = []
     health_s: list[float] = []
     left, done = iter(range(CALLS)), threading.Semaphore(0)
-    request = pb.PredictRequest(image=pb.Image(pixels=DIGIT)).SerializeToString()
+    request = pb.PredictRequest(image=pb.Image(encoded=seven_png)).SerializeToString()
     with server.channel() as channel, server.channel() as other:
         predict = channel.unary_unary("/digits.v1.PredictionService/Predict")
         predict(request, timeout=60)
