@@ -24,7 +24,8 @@ def ray_here() -> Iterator[None]:
     """A Ray of one node, with this process as the owner of the data."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="warning")
+        # Not the cluster of the other tests, which `ray.init` would find by itself.
+        ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="warning")
         yield
         ray.shutdown()
 

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from digits.v1 import (
 )
 from google.protobuf.empty_pb2 import Empty
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from PIL import Image
 from sqlalchemy.exc import OperationalError
 
 from server import errors
@@ -250,9 +252,15 @@ def asked(server: str, method: str, request: Any, **metadata: str) -> Callable[[
 def overloaded(wire: Wire) -> Any:
     """Hundreds at once, again and again, until one is refused."""
     predict = wire.own.unary_unary(PREDICT)
+    # A file to decode: of raw pixels a client in Python cannot send more than are answered.
+    sheet, file = Image.new("L", (560, 560), "white"), BytesIO()
+    sheet.paste("black", (250, 80, 310, 480))
+    sheet.save(file, "PNG")
+    image = prediction_pb2.Image(encoded=file.getvalue())
+    request = prediction_pb2.PredictRequest(image=image).SerializeToString()
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        calls = [predict.future(READABLE.SerializeToString(), timeout=60) for _ in range(900)]
+        calls = [predict.future(request, timeout=60) for _ in range(900)]
         refusals = [call for call in calls if call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED]
         if refusals:
             return wire.told_by(refusals[0])
