@@ -65,7 +65,7 @@ class Plan:
 
 # Measured on two cores that the client used as well (docs/serving.md, docs/ray.md), rounded up.
 REPLICAS = Way("replicas behind round_robin", replica_ms=0.25)
-RAY = Way("Ray Serve", replica_ms=1.0, gate_ms=1.4)
+RAY = Way("Ray Serve", replica_ms=1.2, gate_ms=1.5)
 
 
 def plan(way: Way, rate: float) -> Plan:

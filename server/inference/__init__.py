@@ -2,10 +2,9 @@
 
 from server.inference.batcher import BatchResult, MicroBatcher, joined
 from server.inference.engine import Engine, Images
-from server.inference.engines import THREADS, Artifacts, Engines, LoadedModel, Submitted
+from server.inference.engines import Artifacts, Engines, LoadedModel, Submitted
 
 __all__ = [
-    "THREADS",
     "Artifacts",
     "BatchResult",
     "Engine",

@@ -16,9 +16,6 @@ CLASSES = 10
 # ONNX Runtime's own warnings go to standard error as text; what matters comes back as exceptions.
 ERRORS_ONLY = 3
 
-# From so many images on a second thread saves more than it takes to wake it (docs/serving.md).
-SHARED_ROWS = 6
-
 
 Images = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
@@ -37,13 +34,13 @@ class Engine:
     def __init__(self, artifact: Path, threads: int = 1) -> None:
         """Load an ONNX model of (N, 28, 28, 1) float32 in [0, 1] -> (N, 10) probabilities, and try it.
 
-        `threads`: how many cores a call with many images may use; a few are faster on one. Raises
-        ModelCorrupt when the file is no such model.
+        `threads`: how many cores one call may use. Raises ModelCorrupt when the file is no such model.
         """
         name = f"{artifact.parent.name}/{artifact.name}"  # The rest of the path is nobody's business.
         try:
-            self._session = _open(artifact, threads=1)
-            self._shared = self._session if threads == 1 else _open(artifact, threads)
+            self._session = onnxruntime.InferenceSession(
+                artifact, session_options(threads), providers=["CPUExecutionProvider"]
+            )
         # ONNX Runtime raises a dozen unrelated types, straight from C++; all of them mean the same here.
         except Exception as error:
             reason = str(error).replace(str(artifact), name)
@@ -62,28 +59,18 @@ class Engine:
         if not len(images):
             return np.empty((0, CLASSES), np.float32)
         pixels = to_float(images)[..., np.newaxis]  # (N, 28, 28, 1)
-        session = self._session if len(images) < SHARED_ROWS else self._shared
-        (answers,) = session.run([self._output], {self._input: pixels})
+        (answers,) = self._session.run([self._output], {self._input: pixels})
         return np.asarray(answers)
 
     def _warm_up(self, name: str) -> None:
         """The first call allocates and is slow: let nobody wait for it, and see that it makes sense."""
-        for rows in (2, SHARED_ROWS):  # For either session.
-            try:
-                answers = self.probabilities(np.zeros((rows, 28, 28), np.uint8))
-            except Exception as error:
-                raise ModelCorrupt(f"{name}: ONNX Runtime cannot run it: {error}") from error
-            fits = answers.shape == (rows, CLASSES) and answers.min() >= 0
-            if not fits or not np.allclose(answers.sum(axis=1), 1.0, atol=1e-3):
-                raise ModelCorrupt(
-                    f"{name}: expected ({rows}, 10) probabilities, rows adding up to 1, got {answers}"
-                )
-
-
-def _open(artifact: Path, threads: int) -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(
-        artifact, session_options(threads), providers=["CPUExecutionProvider"]
-    )
+        try:
+            answers = self.probabilities(np.zeros((2, 28, 28), np.uint8))
+        except Exception as error:
+            raise ModelCorrupt(f"{name}: ONNX Runtime cannot run it: {error}") from error
+        fits = answers.shape == (2, CLASSES) and answers.min() >= 0
+        if not fits or not np.allclose(answers.sum(axis=1), 1.0, atol=1e-3):
+            raise ModelCorrupt(f"{name}: expected (2, 10) probabilities, rows adding up to 1, got {answers}")
 
 
 def session_options(threads: int) -> onnxruntime.SessionOptions:

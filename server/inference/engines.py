@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future
@@ -17,8 +16,6 @@ from server.inference.engine import Engine, Images
 
 # People compare a few versions at a time; each keeps its weights and one thread.
 MAX_OTHERS = 3
-# What many images together are computed on. More were not measured.
-THREADS = min(2, os.cpu_count() or 1)
 
 
 class Artifacts(Protocol):
@@ -192,8 +189,7 @@ class Engines:
     def _load(self, version: int) -> LoadedModel:
         # Before the engine: whatever is wrong, no thread is left behind.
         uncertain_below = self._artifacts.uncertain_below(version)
-        engine = Engine(self._artifacts.artifact_path(version), THREADS)
-        batcher = MicroBatcher(engine, counters=self.counters)
+        batcher = MicroBatcher(Engine(self._artifacts.artifact_path(version)), counters=self.counters)
         return LoadedModel(version, batcher, uncertain_below)
 
     def _keep(self, model: LoadedModel) -> None:

@@ -34,7 +34,7 @@ from server.rpc.request_id import KEY
 log = logging.getLogger(__name__)
 
 # Images that are computed together: more gain nothing, and the caller of the first waits for the last.
-ROWS_TOGETHER = 16
+ROWS_TOGETHER = 8
 # Where large batches are computed as well, there is a long wait for each turn, so more go together.
 ROWS_IN_TURN = 64
 LONG_WAIT_MS = 0.5

@@ -21,7 +21,7 @@ from typing import Any
 import results as found
 import serving_parts as parts
 
-from server.inference import THREADS, Engine
+from server.inference import Engine
 from server.models import ARTIFACT
 
 RESULTS = parts.ROOT / "build" / "bench.json"
@@ -88,8 +88,7 @@ class Bench:
 
     def _throughput(self, server: parts.RealServer) -> dict[str, float]:
         """Everything of which one request after the other tells, alternating."""
-        # As the server has it: one image on one thread, many on as many as it takes.
-        engine = Engine(parts.SHIPPED / ARTIFACT, THREADS)
+        engine = Engine(parts.SHIPPED / ARTIFACT)
         null, script = parts.NullServer(), parts.KerasScript()
         many, one = {"in_flight": SATURATING, "seconds": self._s(2)}, {"seconds": self._s(1)}
         # Two at a time: one is computed while the other travels.

@@ -17,6 +17,7 @@ import numpy as np
 import psutil
 import pytest
 import ray
+from live_cluster import patiently
 from ray.cluster_utils import Cluster
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from training_lab import Lab, children, wait_for_children
@@ -43,8 +44,15 @@ def cluster() -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
         node = {"num_cpus": CPUS, "object_store_memory": STORE_BYTES}
-        cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
-        cluster.add_node(**node)
+        begun: list[Cluster] = []
+
+        def begin() -> None:
+            begun.append(Cluster())
+            begun[0].add_node(**node, include_dashboard=False)
+            begun[0].add_node(**node)
+
+        patiently(begin, lambda: begun.pop().shutdown())
+        (cluster,) = begun
         ray.init(address=cluster.address, log_to_driver=False, logging_level="warning")
         yield cluster
         ray.shutdown()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,19 @@ from live_server import LiveServer
 PREDICT_TOKEN, TRAIN_TOKEN = "0123456789abcdef", "fedcba9876543210"
 # Of two messages of 64 MiB, a few times.
 OBJECT_STORE_BYTES = 512 * 2**20
+ATTEMPTS = 3
+
+
+def patiently(begin: Callable[[], None], clear: Callable[[], object]) -> None:
+    """Have Ray's processes begun, again after `clear` when they did not.
+
+    Ray chooses its ports first and takes them later: somebody else may have been quicker.
+    """
+    for _ in range(ATTEMPTS - 1):
+        with contextlib.suppress(Exception):
+            return begin()
+        clear()
+    return begin()
 
 
 class RayNodes:
@@ -33,6 +46,9 @@ class RayNodes:
 
         # The processes of the nodes have their environment from this one.
         os.environ.update(RAYS_OWN_SETTINGS)
+        patiently(self._begin, self.close)
+
+    def _begin(self) -> None:
         from ray.cluster_utils import Cluster
 
         self._cluster = Cluster()
