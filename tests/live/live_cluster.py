@@ -21,13 +21,16 @@ ATTEMPTS = 3
 
 
 def patiently(begin: Callable[[], None], clear: Callable[[], object]) -> None:
-    """Have Ray's processes begun, again after `clear` when they did not.
+    """Have Ray's processes begun, again after `clear` when they did not, which is printed.
 
-    Ray chooses its ports first and takes them later: somebody else may have been quicker.
+    It has been seen once that a node did not come to life within Ray's 30 seconds and left no log; why is not
+    known.
     """
-    for _ in range(ATTEMPTS - 1):
-        with contextlib.suppress(Exception):
+    for attempt in range(1, ATTEMPTS):
+        try:
             return begin()
+        except Exception as error:
+            print(f"Ray's nodes did not start, attempt {attempt} of {ATTEMPTS}: {error!r}")
         clear()
     return begin()
 
