@@ -27,6 +27,9 @@ RAYS_OWN_SETTINGS = {
     "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
     "RAY_SERVE_ENABLE_MEMORY_PROFILING": "0",
+    # Ray's own 15 would leave predictors next to nothing beside any other busy program; runs that train step
+    # back by themselves.
+    "RAY_worker_niceness": "0",
     # On a machine with much else to do an ingress takes longer than Ray's five seconds to begin.
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
     "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",

@@ -38,6 +38,8 @@ AT_ONCE_PREDICTOR, AT_ONCE_LAB = 32, 10_000
 MAX_QUEUED = 256
 # Predictors are added until each has about so many calls to work on.
 TARGET_ONGOING = 8
+# On the average of so long, and when it has stayed so for so long. Ray hears of it every ten seconds.
+LOOK_BACK_S, UP_AFTER_S, DOWN_AFTER_S = 12, 5, 120
 # The lab before this one may still be ending when Ray starts the next.
 CLAIM_S = 60.0
 RETRY_S = 0.2
@@ -165,8 +167,9 @@ def build(environment: Mapping[str, str], settings: ClusterSettings, grace_s: fl
                 initial_replicas=settings.smallest,
                 max_replicas=settings.largest,
                 target_ongoing_requests=TARGET_ONGOING,
-                upscale_delay_s=5,
-                downscale_delay_s=120,
+                look_back_period_s=LOOK_BACK_S,
+                upscale_delay_s=UP_AFTER_S,
+                downscale_delay_s=DOWN_AFTER_S,
             )
         }
     predictors = deployment(Predictors).options(

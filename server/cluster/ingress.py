@@ -24,6 +24,7 @@ from server.cluster.targets import Targets
 from server.errors import CallerElsewhere, DigitsError, Overloaded
 from server.logs import set_up_logging
 from server.rpc import status
+from server.rpc.backlog import Backlog
 from server.rpc.options import MAX_RECEIVED_BYTES
 from server.rpc.request_id import KEY, request_id
 
@@ -58,25 +59,30 @@ class Ingress(grpc.GenericRpcHandler):
         """`is_local`: refuse whoever calls from another machine."""
         self._targets = targets
         self._is_local = is_local
-        self._under_way = 0
-        self._admission = Admission(lambda: self._under_way)
+        # What the proxy has no time for waits inside gRPC.
+        self._backlog = Backlog()
+        self._admission = Admission(self._backlog.waiting)
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
         """The handler of a call, which reads its requests itself: none may come at all."""
         method = str(details.method)
         if method.startswith(RAYS_OWN):
             return None
+        self._backlog.take_up()
         takes = {
             Kind.RESPONSES: self._responses,
             Kind.SEPARATE: self._separate,
             Kind.TOGETHER: self._together,
         }.get(kind(method) or Kind.ONCE, self._once)
+        is_stream = takes != self._once
 
         async def take(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
             shown: Any = context.invocation_metadata() or ()
             called = request_id(shown)
             metadata = plain((key, value) for key, value in shown if key != KEY)
             call = Call(method, (*metadata, (KEY, called)), context.peer(), context.time_remaining())
+            self._backlog.streams += is_stream
+            self._backlog.unary += not is_stream
             try:
                 if self._is_local and not is_loopback(call.peer):
                     raise CallerElsewhere
@@ -95,28 +101,26 @@ class Ingress(grpc.GenericRpcHandler):
                 raise
             except Exception as error:
                 await context.abort(*_end_of(error, call))
+            finally:
+                self._backlog.streams -= is_stream
+                self._backlog.unary -= not is_stream
 
         handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(take)
         return handler
 
     async def _once(self, call: Call, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes | End]:
         # What is no method is refused unread.
-        messages = [] if kind(call.method) is None else await _first(requests)
+        messages = [] if kind(call.method) is None else await self._first(requests)
         # A stream holds its sender back by itself; the lab looks after its own.
-        is_prediction = deployment(call.method) == PREDICTORS
-        if is_prediction:
+        if deployment(call.method) == PREDICTORS:
             self._admission.admit()
-        self._under_way += is_prediction
-        try:
-            responses, end = await self._targets.answer(call, messages)
-        finally:
-            self._under_way -= is_prediction
+        responses, end = await self._targets.answer(call, messages)
         for response in responses:
             yield response
         yield end
 
     async def _responses(self, call: Call, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes | End]:
-        async for response in self._targets.stream(call, await _first(requests)):
+        async for response in self._targets.stream(call, await self._first(requests)):
             yield response
 
     async def _separate(self, call: Call, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes | End]:
@@ -138,6 +142,16 @@ class Ingress(grpc.GenericRpcHandler):
             yield response
         yield end
 
+    async def _first(self, requests: AsyncIterator[bytes]) -> list[bytes]:
+        """The first request, if one comes. Who sends none waits for nothing."""
+        self._backlog.unread += 1
+        try:
+            async for data in requests:
+                return [data]
+            return []
+        finally:
+            self._backlog.unread -= 1
+
 
 class _TooLarge(Exception):
     """A message is larger than gRPC itself would receive on one machine."""
@@ -148,13 +162,6 @@ async def _received(requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         if len(data) > MAX_RECEIVED_BYTES:
             raise _TooLarge
         yield data
-
-
-async def _first(requests: AsyncIterator[bytes]) -> list[bytes]:
-    """The first request, if one comes."""
-    async for data in requests:
-        return [data]
-    return []
 
 
 def _end_of(error: Exception, call: Call) -> tuple[grpc.StatusCode, str, status.Trailing]:

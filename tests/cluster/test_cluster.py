@@ -113,6 +113,10 @@ def test_a_call_keeps_the_id_that_its_caller_gave_it(live_cluster: Any) -> None:
         assert dict(call.trailing_metadata())["x-request-id"]
 
 
+def test_nothing_else_on_their_machine_goes_before_predictors_and_lab(live_cluster: Any) -> None:
+    assert {process.nice() for process in [*live_cluster.predictors(), live_cluster.lab()]} == {0}
+
+
 def test_every_predictor_follows_a_deployment_within_two_seconds(live_cluster: Any, until: Until) -> None:
     with live_cluster.channel() as channel:
         for version in (2, 1):

@@ -1,12 +1,22 @@
-"""Without an address a Ray of its own is started, and ends with the program."""
+"""Without an address a Ray of its own is started. Its predictors are as many as there is work for."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from typing import Any
 
 import psutil
+import pytest
+from digits.client import Client
 from digits.v1 import model_pb2
 from live_server import LiveServer
+from PIL import Image
+
+# Twice what one predictor is to have at a time, and so many that the ingress refuses none.
+CALLERS = 24
 
 
 class OwnRay(LiveServer):
@@ -14,21 +24,74 @@ class OwnRay(LiveServer):
 
     MODULE = "server.cluster"
 
+    def processes(self) -> list[psutil.Process]:
+        """All that it has started, and what they have."""
+        return psutil.Process(self.pid).children(recursive=True)
 
-def test_a_ray_of_its_own_serves_and_ends_with_the_program(tmp_path: Path) -> None:
-    server = OwnRay(tmp_path / "data", tmp_path / "log", DIGITS_MNIST="", DIGITS_RAY_REPLICAS="1")
+    def predictors(self) -> int:
+        """How many answer predictions."""
+        found = 0
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found += "ServeReplica:digits:Predictors" in " ".join(process.cmdline())
+        return found
+
+
+@pytest.fixture(scope="module")
+def own_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRay]:
+    """One for the tests here, the last of which ends it."""
+    folder = tmp_path_factory.mktemp("own_ray")
+    server = OwnRay(folder / "data", folder / "log", DIGITS_MNIST="", DIGITS_RAY_REPLICAS="1-2")
     try:
         server.start()
-        started = psutil.Process(server.pid).children(recursive=True)
-        assert any("raylet" in process.name() for process in started)
-        with server.channel() as channel:
-            get = channel.unary_unary(
-                "/digits.v1.ModelService/GetModel",
-                response_deserializer=model_pb2.GetModelResponse.FromString,
-            )
-            assert get(b"", timeout=60).model.is_deployed
-        assert server.stop(timeout_s=120) == 0
-        _, alive = psutil.wait_procs(started, timeout=60)
-        assert alive == []
+        yield server
     finally:
         server.close()
+
+
+def picture() -> bytes:
+    """A file that takes a predictor longer than its ingress."""
+    sheet, file = Image.new("L", (560, 560), "white"), BytesIO()
+    sheet.paste("black", (250, 80, 310, 480))
+    sheet.save(file, "PNG")
+    return file.getvalue()
+
+
+def test_it_serves(own_ray: OwnRay) -> None:
+    assert any("raylet" in process.name() for process in own_ray.processes())
+    with own_ray.channel() as channel:
+        get = channel.unary_unary(
+            "/digits.v1.ModelService/GetModel", response_deserializer=model_pb2.GetModelResponse.FromString
+        )
+        assert get(b"", timeout=60).model.is_deployed
+
+
+def test_a_predictor_is_added_while_there_is_work_for_two(own_ray: OwnRay, until: Callable[..., Any]) -> None:
+    file, is_over, faults = picture(), threading.Event(), []
+
+    def work() -> None:
+        try:
+            with Client(own_ray.address, retries=20) as client:
+                while not is_over.is_set():
+                    client.predict(file)
+        except Exception as fault:
+            faults.append(fault)
+
+    assert own_ray.predictors() == 1
+    callers = [threading.Thread(target=work) for _ in range(CALLERS)]
+    for caller in callers:
+        caller.start()
+    try:
+        until(lambda: own_ray.predictors() == 2, "no predictor is added")
+    finally:
+        is_over.set()
+        for caller in callers:
+            caller.join()
+    assert faults == []
+
+
+def test_it_ends_with_the_program(own_ray: OwnRay) -> None:
+    started = own_ray.processes()
+    assert own_ray.stop(timeout_s=120) == 0
+    _, alive = psutil.wait_procs(started, timeout=60)
+    assert alive == []
