@@ -22,8 +22,8 @@ from server.counters import CallCounters
 from server.replica import Replica
 from server.rpc.access import Access, Metadata
 from server.rpc.backlog import Backlog
-from server.rpc.direct import Mount
 from server.rpc.interceptors import CallInterceptor
+from server.rpc.mount import Mount
 from server.rpc.security import Renewal
 from server.rpc.server import ADMITTED, follow_deployed, mount_services, set_health
 

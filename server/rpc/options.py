@@ -12,10 +12,7 @@ MAX_RECEIVED_BYTES = 2 * MAX_MESSAGE_BYTES
 
 MAX_PENDING_CALLS = 1000
 
-OPTIONS = [
-    # gRPC's own 4 MiB would answer before our image check can name the field.
-    ("grpc.max_receive_message_length", MAX_RECEIVED_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+KEEP_ALIVE = [
     # Our clients ping every 10 s, to notice a server that is gone; a crowded network may bring two together.
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     # Notices a client that vanished without a word, so that what it held is freed: its streams, its socket.
@@ -24,6 +21,13 @@ OPTIONS = [
     # gRPC waits a minute for the answer to a ping in any case, unless told this too.
     ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
+]
+
+OPTIONS = [
+    # gRPC's own 4 MiB would answer before our image check can name the field.
+    ("grpc.max_receive_message_length", MAX_RECEIVED_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    *KEEP_ALIVE,
     # Admission refuses long before, with a time to return. This is for senders that do not listen: gRPC
     # itself ends what is beyond with CANCELLED, at a tenth of the cost, so that the others are answered.
     ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),

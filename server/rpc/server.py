@@ -35,11 +35,12 @@ from server.replica import Replica
 from server.rpc.access import Access
 from server.rpc.backlog import Backlog
 from server.rpc.call_queue import make_server, open_queue
-from server.rpc.direct import Asked, DirectCalls, DirectMethod, Mount
+from server.rpc.direct import Asked, DirectCalls, DirectMethod
 from server.rpc.evaluation import EvaluationServicer
 from server.rpc.health import HealthServicer
 from server.rpc.interceptors import CallInterceptor
 from server.rpc.model import ModelServicer
+from server.rpc.mount import Mount
 from server.rpc.open_inference import OpenInferenceServicer
 from server.rpc.options import server_options
 from server.rpc.prediction import PredictionServicer

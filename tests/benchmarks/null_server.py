@@ -18,7 +18,7 @@ from digits.v1 import prediction_pb2_grpc
 
 from server.config import read_config
 from server.rpc.call_queue import Call, CallQueue, Step, make_server, open_queue
-from server.rpc.direct import Mount
+from server.rpc.mount import Mount
 from server.rpc.options import server_options
 
 PREDICT = "/digits.v1.PredictionService/Predict"
