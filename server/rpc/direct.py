@@ -136,6 +136,10 @@ class DirectCalls:
         except DigitsError as error:
             call.refuse(*self._entrance.refusal(call.method, error, call.peer))
             return False
+        # A bug in what one call meets must not end the thread that takes up all of them.
+        except Exception as error:
+            _refuse_for_bug(call, error)
+            return False
         self._under_way[call] = None
         self._unread.add(call)
         return True
@@ -144,8 +148,13 @@ class DirectCalls:
         """Put a request to those that wait for the engine, or hand it over."""
         self._unread.discard(call)
         method = self._methods[call.method]
-        request = method.handler.request_deserializer(NOTHING if data is None else data)
-        asked = method.ask(request)
+        try:
+            request = method.handler.request_deserializer(NOTHING if data is None else data)
+            asked = method.ask(request)
+        except Exception as error:
+            self._under_way.pop(call, None)
+            _refuse_for_bug(call, error)
+            return
         if asked is None or len(asked.images) > ROWS_TOGETHER:
             self._hand_over(call, request)
         else:
@@ -253,7 +262,11 @@ class DirectCalls:
                 response = await handler.unary_unary(request, context)
                 call.answer(handler.response_serializer(response), context.trailing)
         except Exception as error:
-            log.error("bug", exc_info=error, extra={"method": call.method})
-            told = status.internal_status()
-            trailing = (*status.trailing_metadata(told), (KEY, call.request_id))
-            call.refuse(grpc.StatusCode.INTERNAL, told.message, trailing)
+            _refuse_for_bug(call, error)
+
+
+def _refuse_for_bug(call: Call, error: Exception) -> None:
+    log.error("bug", exc_info=error, extra={"method": call.method})
+    told = status.internal_status()
+    trailing = (*status.trailing_metadata(told), (KEY, call.request_id))
+    call.refuse(grpc.StatusCode.INTERNAL, told.message, trailing)

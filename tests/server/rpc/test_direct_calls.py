@@ -19,6 +19,16 @@ TENSOR = {"name": "image", "datatype": "UINT8", "shape": [1, 28, 28, 1]}
 WITHOUT = "no direct calls: all are answered by grpc.aio, which takes longer"
 # Python imports it at every start: a gRPC that nobody has tried.
 UNKNOWN_GRPC = "import server.rpc.call_queue\nserver.rpc.call_queue.KNOWN_VERSIONS = ('0.0.',)\n"
+# The same with faults in what calls meet on the way in, and in what looks at their requests.
+FAULTY = """
+from server.rpc import entrance, prediction
+request_id, ask = entrance.request_id, prediction.PredictionServicer.ask_predict
+def faulty_id(metadata):
+    return request_id(metadata) if ("x-fault", "yes") not in map(tuple, metadata) else {}["fault"]
+def faulty_ask(servicer, request):
+    return ask(servicer, request) if request.model_version != 77 else {}["fault"]
+entrance.request_id, prediction.PredictionServicer.ask_predict = faulty_id, faulty_ask
+"""
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +36,14 @@ def plain(launch_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A server that does not know its gRPC."""
     folder: Path = tmp_path_factory.mktemp("path")
     (folder / "sitecustomize.py").write_text(UNKNOWN_GRPC)
+    return launch_server(DIGITS_MNIST="", PYTHONPATH=str(folder))
+
+
+@pytest.fixture(scope="module")
+def faulty(launch_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A server with faults."""
+    folder: Path = tmp_path_factory.mktemp("path")
+    (folder / "sitecustomize.py").write_text(FAULTY)
     return launch_server(DIGITS_MNIST="", PYTHONPATH=str(folder))
 
 
@@ -109,3 +127,20 @@ def test_requests_of_two_versions_that_wait_together_are_each_answered_by_theirs
             ]
             for version, call in calls:
                 assert call.result().model_version == (version or 1)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"metadata": (("x-fault", "yes"),)}, {"request": pb.PredictRequest(image=IMAGE, model_version=77)}],
+)
+def test_a_bug_that_one_call_meets_ends_that_call_and_no_other(faulty: Any, asked: dict[str, Any]) -> None:
+    with faulty.channel() as channel:
+        predict = prediction_pb2_grpc.PredictionServiceStub(channel).Predict
+        usual = {"request": pb.PredictRequest(image=IMAGE), "timeout": 20}
+        for _ in range(2):
+            with pytest.raises(grpc.RpcError) as refused:
+                predict(**usual | asked)
+            assert refused.value.code() is grpc.StatusCode.INTERNAL
+            assert "fault" not in refused.value.details()
+            assert predict(**usual).model_version == 1
+    assert faulty.event("bug")
