@@ -19,6 +19,8 @@ RAYS_OWN_SETTINGS = {
     # Nobody is told that this runs.
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_SERVE_GRPC_MAX_MESSAGE_SIZE": str(MAX_RECEIVED_BYTES),
+    # Called in each proxy before it makes its server: there is no other way to its options.
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "server.cluster.keep_alive.in_proxies",
     # Calls go from the ingress to their process by gRPC, at half of what Ray's objects cost. Requests that go
     # together are a little larger than the largest message.
     "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1",

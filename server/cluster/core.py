@@ -19,6 +19,7 @@ from server.cluster.calls import Call, End, Reply
 from server.cluster.context import CallContext
 from server.config import Config
 from server.counters import CallCounters
+from server.errors import DigitsError
 from server.replica import Replica
 from server.rpc.access import Access, Metadata
 from server.rpc.backlog import Backlog
@@ -77,7 +78,7 @@ class Core:
         self._application = application
         self._draining = asyncio.Event()
         self._backlog = backlog = _UnderWay()
-        access = None if config.tokens is None else Access(config.tokens)
+        self._access = access = None if config.tokens is None else Access(config.tokens)
         self._interceptor = CallInterceptor(backlog, Admission(backlog.waiting), ADMITTED, access, calls)
         handlers = Handlers()
         server: Any = handlers
@@ -104,6 +105,17 @@ class Core:
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)
         await self._health.enter_graceful_shutdown()
+
+    async def let_in(self, call: Call) -> End:
+        """How a call ends whose caller may not make it, before its request is there; OK for all others."""
+        try:
+            if self._access is not None:
+                self._access.check(call.method, call.metadata)
+        except DigitsError:
+            # Refused, counted and logged as anywhere else.
+            _, end = await self.answer(call, each([]))
+            return end
+        return End(0, "", ())
 
     async def answer(self, call: Call, requests: AsyncIterator[bytes]) -> Reply:
         """The responses to a call, all at once. Raises nothing but CancelledError."""

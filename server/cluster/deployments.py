@@ -45,6 +45,8 @@ CLAIM_S = 60.0
 RETRY_S = 0.2
 # Ray asks a process whether it is well, so often, and gives it up after so long.
 HEALTH_EVERY_S, HEALTH_TIMEOUT_S = 2.0, 30.0
+# It holds a password.
+OF_THE_LAB = ("DIGITS_DATABASE_URL",)
 # Where Ray's own services run: the head's disk holds DIGITS_DATA.
 HEAD = {"node:__internal_head__": 0.001}
 
@@ -53,6 +55,10 @@ class _Member:
     """What both kinds of process are: a core that Ray calls."""
 
     _core: Core
+
+    async def let_in(self, call: Sequence[Any]) -> End:
+        """How a call ends whose caller may not make it; OK for all others."""
+        return End(*await self._core.let_in(Call(*call)))
 
     async def answer(self, call: Sequence[Any], requests: list[bytes]) -> Reply:
         """The responses to a call whose requests are all there."""
@@ -110,19 +116,19 @@ class Lab(_Member):
         self._metrics = None if collector is None else MetricsServer(config, collector)
         await self._core.open()
 
-    async def begin(self, session: str) -> None:
-        """Await requests that belong together."""
-        self._sessions.begin(session)
+    async def is_there(self) -> None:
+        """Come back: a sign of life."""
 
     async def feed(self, session: str, request: bytes | None) -> None:
         """The next of them, None after the last. Comes back when it is taken, or nobody takes any more."""
         await self._sessions.feed(session, request)
 
-    async def gather(self, call: Sequence[Any], session: str) -> Reply:
-        """The response to all of them."""
+    async def gather(self, call: Sequence[Any], session: str) -> AsyncIterator[Reply | None]:
+        """None as soon as they may come; then the response to all of them."""
         async with self._sessions.requests(session) as requests:
+            yield None
             responses, end = await self._core.answer(Call(*call), requests)
-        return responses, End(*end)
+        yield responses, End(*end)
 
     async def deployed(self) -> int | None:
         """The version that answers."""
@@ -181,7 +187,9 @@ def build(environment: Mapping[str, str], settings: ClusterSettings, grace_s: fl
         **common,
     )
     kept = {name: value for name, value in environment.items() if name.startswith("DIGITS_")}
-    application: serve.Application = predictors.bind(kept, lab.bind(kept))
+    # Ray tells every process of a deployment what it was bound with: predictors use no database.
+    without = {name: value for name, value in kept.items() if name not in OF_THE_LAB}
+    application: serve.Application = predictors.bind(without, lab.bind(kept))
     return application
 
 

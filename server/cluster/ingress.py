@@ -15,8 +15,10 @@ from typing import Any
 import grpc
 
 from server.admission import Admission
+from server.cluster.accepted import Accepted
 from server.cluster.calls import CODES, Call, End, plain
 from server.cluster.failures import refusal_of_ray
+from server.cluster.keep_alive import warn_without
 from server.cluster.peers import is_loopback
 from server.cluster.pieces import in_pieces
 from server.cluster.routes import PREDICTORS, Kind, deployment, kind
@@ -47,6 +49,7 @@ def add_services_on_loopback(servicer: object, server: grpc.aio.Server) -> None:
 
 def _add(ingress: Ingress, server: grpc.aio.Server) -> None:
     set_up_logging("info")
+    warn_without()
     # As gRPC's own server: the method of Ray's class would put Ray's handlers in the place of this one.
     add: Any = super(type(server), server).add_generic_rpc_handlers  # type: ignore[misc]
     add((ingress,))
@@ -61,6 +64,7 @@ class Ingress(grpc.GenericRpcHandler):
         self._is_local = is_local
         # What the proxy has no time for waits inside gRPC.
         self._backlog = Backlog()
+        self._accepted = Accepted()
         self._admission = Admission(self._backlog.waiting)
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
@@ -74,19 +78,22 @@ class Ingress(grpc.GenericRpcHandler):
             Kind.SEPARATE: self._separate,
             Kind.TOGETHER: self._together,
         }.get(kind(method) or Kind.ONCE, self._once)
-        is_stream = takes != self._once
+        # A stream holds its sender back by itself; the lab looks after its own.
+        is_admitted = takes == self._once and deployment(method) == PREDICTORS
 
         async def take(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
             shown: Any = context.invocation_metadata() or ()
             called = request_id(shown)
             metadata = plain((key, value) for key, value in shown if key != KEY)
             call = Call(method, (*metadata, (KEY, called)), context.peer(), context.time_remaining())
-            self._backlog.streams += is_stream
-            self._backlog.unary += not is_stream
+            self._backlog.streams += not is_admitted
+            self._backlog.unary += is_admitted
             try:
                 if self._is_local and not is_loopback(call.peer):
                     raise CallerElsewhere
-                async for response in takes(call, _received(requests)):
+                refusal = await self._refusal(call)
+                responses = takes(call, _received(requests)) if refusal is None else _alone(refusal)
+                async for response in responses:
                     if not isinstance(response, End):
                         yield response
                     elif response.code:
@@ -102,38 +109,49 @@ class Ingress(grpc.GenericRpcHandler):
             except Exception as error:
                 await context.abort(*_end_of(error, call))
             finally:
-                self._backlog.streams -= is_stream
-                self._backlog.unary -= not is_stream
+                self._backlog.streams -= not is_admitted
+                self._backlog.unary -= is_admitted
 
         handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(take)
         return handler
 
+    async def _refusal(self, call: Call) -> End | None:
+        """How a call ends whose caller may not make it. That is asked before its request is read."""
+        # What is no method is refused unread in any case.
+        if kind(call.method) is None or self._accepted.includes(call):
+            return None
+        end = await self._targets.let_in(call)
+        if end.code:
+            return end
+        self._accepted.add(call)
+        return None
+
     async def _once(self, call: Call, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes | End]:
-        # What is no method is refused unread.
-        messages = [] if kind(call.method) is None else await self._first(requests)
-        # A stream holds its sender back by itself; the lab looks after its own.
-        if deployment(call.method) == PREDICTORS:
+        if kind(call.method) is None:
+            messages = []
+        elif deployment(call.method) == PREDICTORS:
+            messages = await self._first_of_admitted(requests)
             self._admission.admit()
+        else:
+            messages = await _first(requests)
         responses, end = await self._targets.answer(call, messages)
         for response in responses:
             yield response
         yield end
 
     async def _responses(self, call: Call, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes | End]:
-        async for response in self._targets.stream(call, await self._first(requests)):
+        async for response in self._targets.stream(call, await _first(requests)):
             yield response
 
     async def _separate(self, call: Call, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes | End]:
-        # Nobody holds a stream open who may not call: that is asked before any request is there.
-        _, end = await self._targets.answer(call, [])
-        if end.code:
-            yield end
-            return
+        end = None
         async for responses, end in in_pieces(requests, lambda piece: self._targets.answer(call, piece)):
             for response in responses:
                 yield response
             if end.code:
                 break
+        if end is None:
+            _, end = await self._targets.answer(call, [])
         yield end
 
     async def _together(self, call: Call, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes | End]:
@@ -142,15 +160,26 @@ class Ingress(grpc.GenericRpcHandler):
             yield response
         yield end
 
-    async def _first(self, requests: AsyncIterator[bytes]) -> list[bytes]:
-        """The first request, if one comes. Who sends none waits for nothing."""
+    async def _first_of_admitted(self, requests: AsyncIterator[bytes]) -> list[bytes]:
+        """As `_first`. Who sends none waits for nothing, and is counted as nothing else meanwhile."""
+        self._backlog.unary -= 1
         self._backlog.unread += 1
         try:
-            async for data in requests:
-                return [data]
-            return []
+            return await _first(requests)
         finally:
             self._backlog.unread -= 1
+            self._backlog.unary += 1
+
+
+async def _first(requests: AsyncIterator[bytes]) -> list[bytes]:
+    """The first request, if one comes."""
+    async for data in requests:
+        return [data]
+    return []
+
+
+async def _alone(end: End) -> AsyncIterator[bytes | End]:
+    yield end
 
 
 class _TooLarge(Exception):

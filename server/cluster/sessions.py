@@ -22,10 +22,6 @@ class Sessions:
     def __init__(self) -> None:
         self._open: dict[str, _Session] = {}
 
-    def begin(self, name: str) -> None:
-        """Let requests come under this name."""
-        self._open[name] = _Session()
-
     async def feed(self, name: str, request: bytes | None) -> None:
         """Hand over a request, or None after the last; who sends more than is taken waits here."""
         session = self._open.get(name)
@@ -41,8 +37,8 @@ class Sessions:
 
     @asynccontextmanager
     async def requests(self, name: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The requests, in order, while the context lasts."""
-        session = self._open[name]
+        """The requests that come under this name, in order, while the context lasts."""
+        session = self._open[name] = _Session()
 
         async def take() -> AsyncIterator[bytes]:
             while (request := await session.came.get()) is not None:

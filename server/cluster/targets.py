@@ -11,6 +11,7 @@ from typing import Any
 from ray import serve
 
 from server.cluster.calls import Call, End, Reply
+from server.cluster.reach import Reach
 from server.cluster.routes import LAB, PREDICTORS, deployment
 
 APPLICATION = "digits"
@@ -18,19 +19,30 @@ APPLICATION = "digits"
 
 
 class Targets:
-    """Passes calls on. What Ray raises goes on as it is."""
+    """Passes calls on. What Ray raises goes on as it is; WorkerLost is raised when the lab is away."""
+
+    async def let_in(self, call: Call) -> End:
+        """How a call ends whose caller may not make it; OK for all others."""
+        name = deployment(call.method)
+        return End(*await self._reached(name, self._let_in[name].remote(tuple(call))))
 
     async def answer(self, call: Call, requests: list[bytes]) -> Reply:
         """The responses to a call whose requests are all there."""
-        reply: Reply = await _finished(self._answer[deployment(call.method)].remote(tuple(call), requests))
+        name = deployment(call.method)
+        reply: Reply = await self._reached(name, self._answer[name].remote(tuple(call), requests))
         return reply
 
     async def stream(self, call: Call, requests: list[bytes]) -> AsyncIterator[bytes | End]:
         """The responses to a call, each when it is there, and at last its end."""
-        responses = self._stream[deployment(call.method)].remote(tuple(call), requests)
+        name = deployment(call.method)
+        responses = self._stream[name].remote(tuple(call), requests)
         try:
-            async for response in responses:
-                yield response if isinstance(response, bytes) else End(*response)
+            # When there is a first one there is a process, and Ray tells when it is gone.
+            response = await (self._reach.wait(_next(responses)) if name == LAB else _next(responses))
+            while isinstance(response, bytes):
+                yield response
+                response = await _next(responses)
+            yield End(*response)
         finally:
             # Of one that has ended this does nothing.
             responses.cancel()
@@ -38,24 +50,36 @@ class Targets:
     async def gather(self, call: Call, requests: AsyncIterator[bytes]) -> Reply:
         """The response to a call whose requests follow each other, in the lab."""
         session = secrets.token_hex(16)
-        await _finished(self._lab.begin.remote(session))
-        answering = asyncio.ensure_future(_finished(self._lab.gather.remote(tuple(call), session)))
-        feeding = asyncio.ensure_future(self._feed(session, requests))
+        # What is fed elsewhere, or later, is dropped: the requests are kept as long as this one lasts.
+        replies = self._gather.remote(tuple(call), session)
+        tasks: list[asyncio.Future[Any]] = []
         try:
-            await asyncio.wait((answering, feeding), return_when=asyncio.FIRST_COMPLETED)
+            await self._reach.wait(_next(replies))
+            answering = asyncio.ensure_future(_next(replies))
+            feeding = asyncio.ensure_future(self._feed(session, requests))
+            tasks = [answering, feeding]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if feeding.done():
                 feeding.result()
             reply: Reply = await answering
             return reply
         finally:
-            for task in (answering, feeding):
+            replies.cancel()
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(answering, feeding, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _feed(self, session: str, requests: AsyncIterator[bytes]) -> None:
         async for data in requests:
             await _finished(self._lab.feed.remote(session, data))
         await _finished(self._lab.feed.remote(session, None))
+
+    async def _reached(self, name: str, response: Any) -> Any:
+        """What a call comes to. Of the predictors Ray refuses calls by itself when too many wait for one."""
+        return await (self._reach.wait(_finished(response)) if name == LAB else _finished(response))
+
+    async def _sign_of_the_lab(self) -> None:
+        await _finished(self._lab.is_there.remote())
 
     # Handles begin to work with the first call of a proxy: before that there may be no application.
 
@@ -75,12 +99,28 @@ class Targets:
         return self._handles[LAB]
 
     @cached_property
+    def _reach(self) -> Reach:
+        return Reach(self._sign_of_the_lab)
+
+    @cached_property
+    def _let_in(self) -> dict[str, Any]:
+        return {name: handle.let_in for name, handle in self._handles.items()}
+
+    @cached_property
+    def _gather(self) -> Any:
+        return self._lab.gather.options(stream=True)
+
+    @cached_property
     def _answer(self) -> dict[str, Any]:
         return {name: handle.answer for name, handle in self._handles.items()}
 
     @cached_property
     def _stream(self) -> dict[str, Any]:
         return {name: handle.stream.options(stream=True) for name, handle in self._handles.items()}
+
+
+async def _next(responses: Any) -> Any:
+    return await anext(responses)
 
 
 async def _finished(response: Any) -> Any:

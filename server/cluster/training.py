@@ -130,6 +130,7 @@ class RayChild:
         self._is_gone = threading.Event()
         self._ending = ""
         self._was_cut_off = False
+        self._was_lost = False
 
     @property
     def place(self) -> Mapping[str, str | int]:
@@ -141,7 +142,9 @@ class RayChild:
         try:
             yield from self._follow()
         except RayError as error:
-            self._ending, self._was_cut_off = self._sentence(error), _is_lost(error)
+            self._ending = self._sentence(error)
+            # Also when `stop` has killed what did not answer: the program alone, if it hangs, is ended there.
+            self._was_cut_off = self._was_lost = _is_lost(error)
         finally:
             self._end()
 
@@ -176,6 +179,11 @@ class RayChild:
     def was_cut_off(self) -> bool:
         """Whether it was ended from outside: by a signal on the node, or with its actor or its node."""
         return self._was_cut_off
+
+    @property
+    def was_lost(self) -> bool:
+        """Whether its actor or its node is gone, or did not answer `stop`."""
+        return self._was_lost
 
     def _follow(self) -> Iterator[dict[str, Any]]:
         order = self._order(self._spec)

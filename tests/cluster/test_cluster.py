@@ -90,7 +90,17 @@ def test_who_does_not_call_by_loopback_is_refused_where_only_this_machine_is_ser
     assert "DIGITS_HOST" in refused.value.details()
 
 
-def test_a_stream_is_refused_before_its_first_request_to_whoever_may_not_call(live_cluster: Any) -> None:
+@pytest.mark.parametrize(
+    "method",
+    [
+        "/digits.v1.PredictionService/Predict",
+        "/digits.v1.PredictionService/StreamPredict",
+        f"{MODEL}/GetModel",
+        "/digits.v1.TrainingService/WatchTraining",
+        f"{SAMPLE}/ImportSamples",
+    ],
+)
+def test_who_may_not_call_is_refused_before_the_first_request(live_cluster: Any, method: str) -> None:
     is_over = threading.Event()
 
     def nothing() -> Any:
@@ -98,8 +108,7 @@ def test_a_stream_is_refused_before_its_first_request_to_whoever_may_not_call(li
         yield from ()
 
     with grpc.insecure_channel(live_cluster.address) as channel:
-        stream = channel.stream_stream("/digits.v1.PredictionService/StreamPredict")
-        call = stream(nothing(), timeout=ANSWER_S)
+        call = channel.stream_stream(method)(nothing(), timeout=ANSWER_S)
         assert call.code() is grpc.StatusCode.UNAUTHENTICATED
         is_over.set()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -15,6 +16,14 @@ from digits.v1 import model_pb2
 from live_server import LiveServer
 from PIL import Image
 
+# HTTP/2 as it begins: the preface, no settings of one's own, those of the server taken note of.
+HELLO = (
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+    + bytes([0, 0, 0, 4, 1, 0, 0, 0, 0])
+)
+PING = 6
+PATIENCE_S = 60.0
 # Twice what one predictor is to have at a time, and so many that the ingress refuses none.
 CALLERS = 24
 
@@ -49,6 +58,14 @@ def own_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRay]:
         server.close()
 
 
+@pytest.fixture(scope="module")
+def silent(own_ray: OwnRay) -> Iterator[socket.socket]:
+    """A connection that has begun, and says nothing more."""
+    with socket.create_connection(("127.0.0.1", own_ray.port), PATIENCE_S) as connection:
+        connection.sendall(HELLO)
+        yield connection
+
+
 def picture() -> bytes:
     """A file that takes a predictor longer than its ingress."""
     sheet, file = Image.new("L", (560, 560), "white"), BytesIO()
@@ -57,7 +74,7 @@ def picture() -> bytes:
     return file.getvalue()
 
 
-def test_it_serves(own_ray: OwnRay) -> None:
+def test_it_serves(own_ray: OwnRay, silent: socket.socket) -> None:
     assert any("raylet" in process.name() for process in own_ray.processes())
     with own_ray.channel() as channel:
         get = channel.unary_unary(
@@ -88,6 +105,17 @@ def test_a_predictor_is_added_while_there_is_work_for_two(own_ray: OwnRay, until
         for caller in callers:
             caller.join()
     assert faults == []
+
+
+def test_who_says_nothing_is_asked_whether_he_is_there(silent: socket.socket) -> None:
+    """After ten seconds, which the test before this one takes; gRPC alone would ask after two hours."""
+    with silent.makefile("rb") as frames:
+        kind = None
+        while kind != PING:
+            head = frames.read(9)
+            assert head, "the ingress has ended the connection"
+            kind = head[3]
+            frames.read(int.from_bytes(head[:3], "big"))
 
 
 def test_it_ends_with_the_program(own_ray: OwnRay) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,9 +24,11 @@ from ray.cluster_utils import Cluster
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from training_lab import Lab, children, wait_for_children
 
-from server.cluster.training import RayLaunch
+from server.cluster.parcels import Parcel, Place
+from server.cluster.training import RayChild, RayLaunch
 from server.datasets import DataPreparation
-from server.training import TrainingRun, TrainingState
+from server.protocol import Phase, Progress, TrainingSpec
+from server.training import Patience, TrainingRun, TrainingState
 
 # Each node counts as two CPUs, and each run asks for two: as many cores as the runs of one machine use here.
 CPUS = 2
@@ -255,6 +259,58 @@ def test_a_run_fails_with_the_reason_of_its_program(lab: Lab) -> None:
     assert ended.state is TrainingState.FAILED
     assert ended.failure_reason.startswith("the training program ended by SIGUSR1")
     assert (ended.resumes, lab.staged) == (0, [])
+
+
+@pytest.mark.parametrize("is_silent", [True, False])
+def test_a_run_whose_node_falls_silent_goes_on_elsewhere_and_one_that_only_hangs_fails(
+    tmp_path: Path, data: DataPreparation, cluster: Cluster, is_silent: bool
+) -> None:
+    # In here, so that the worker need not import this file.
+    @ray.remote(num_cpus=0, max_concurrency=4)
+    class Hanging:
+        def __init__(self) -> None:
+            import queue
+
+            self._parcels: Any = queue.Queue()
+
+        def begin(self, order: object) -> Place:
+            progress = Progress(phase=Phase.TRAINING, epoch=1, epochs=1, batch=1, elapsed_s=1.0)
+            self._parcels.put(Parcel(event={"event": "progress", **progress.to_json()}))
+            return Place(ray.get_runtime_context().get_node_id(), str(os.getpid()))
+
+        def pull(self) -> Parcel:
+            parcel: Parcel = self._parcels.get()
+            return parcel
+
+        def stop(self) -> None:
+            # As the program ends that is told to.
+            self._parcels.put(Parcel(is_last=True, ending="told to end", was_cut_off=True))
+
+    children: list[RayChild] = []
+
+    def launch(spec: TrainingSpec, log_file: Path, scratch: Path) -> RayChild:
+        children.append(RayChild(spec, log_file, lambda spec: None, Hanging.remote, lambda *_: None))
+        return children[-1]
+
+    lab = Lab(tmp_path, data, launch)
+    lab.restart(Patience(training_s=1.0))
+    run = lab.trainings.start("cnn", OPTIONS)
+    lab.wait_until(run.training_id, lambda run: run.progress is not None and run.progress.batch == 1)
+    if not is_silent:
+        ended = lab.wait_for_end(run.training_id)
+        assert (ended.state, ended.resumes) == (TrainingState.FAILED, 0)
+        assert "made no progress for 1 s" in ended.failure_reason
+    else:
+        place = children[0]._found
+        assert place is not None
+        silent = psutil.Process(int(place.name))
+        # Nothing is heard of it any more, and it says no word of farewell.
+        silent.suspend()
+        lab.wait_until(run.training_id, lambda run: run.resumes == 1)
+        assert children[0].was_lost
+        with suppress(psutil.NoSuchProcess):  # Ray may have come first.
+            silent.kill()
+    lab.end()
 
 
 def assert_as_on_one_machine(lab: Lab, run: TrainingRun, other: tuple[Lab, TrainingRun]) -> None:
