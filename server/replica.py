@@ -16,8 +16,10 @@ from server.explanation import Explainer
 from server.gate import GateReport
 from server.inference import Engines
 from server.models import Mirror, ModelStore, ModelVersion, SharedArtifacts
+from server.models.mirror import words_of
 from server.prediction import Predictor
 from server.reading import NumberReader
+from server.unforeseen import Unforeseen
 
 log = logging.getLogger(__name__)
 
@@ -101,16 +103,37 @@ class Replica:
         self.engines.close()
 
     def _follow(self) -> None:
+        unforeseen = Unforeseen(log, "follow")
         while not self._closing.wait(LOOK_EVERY_S):
             try:
-                self._look()
-                if self._mirror is not None:
-                    for deleted in self._mirror.agree():
-                        self.engines.evict(deleted)
-            except ArtifactsUnreachable as error:
-                self._go_on_without(error)
-            except OSError as error:
-                log.warning("copy of the versions not written", extra={"reason": str(error)})
+                self._follow_once()
+            except Exception as error:
+                # A replica that follows no more would answer with the old version for ever, and say SERVING.
+                unforeseen.tell(error)
+                self._closing.wait(RETRY_AFTER_S)
+
+    def _follow_once(self) -> None:
+        try:
+            self._look()
+            if self._mirror is not None:
+                self._mirror.agree()
+            self._let_go_of_deleted()
+        except ArtifactsUnreachable as error:
+            self._go_on_without(error)
+        except OSError as error:
+            what = "model folder not readable" if self._mirror is None else "copy of the versions not written"
+            log.warning(what, extra={"reason": str(error)})
+
+    def _let_go_of_deleted(self) -> None:
+        """Whoever deleted a version, and whatever came between: it answers no more."""
+        if not (others := self.engines.others):
+            return
+        here, deployed = self.store.numbers(), self.deployed
+        if not here or (deployed is not None and deployed not in here):
+            return  # Not deleted: all of the folder is away.
+        for version in others:
+            if version not in here:
+                self.engines.evict(version)
 
     def _look(self) -> None:
         """Do as announced. When the version cannot be loaded, the one that answers goes on.
@@ -148,12 +171,12 @@ class Replica:
             if self._mirror is not None and not is_away:
                 self._mirror.bring(announced)
             self.engines.deploy(announced)
-        except ArtifactsUnreachable:
-            raise
         except (DigitsError, OSError) as error:
             self._failed, self._failed_at = announced, time.monotonic()
-            reason = error.message if isinstance(error, DigitsError) else str(error)
-            log.error("version not loaded", extra={"model_version": announced, "reason": reason})
+            # A fetch that broke off is no more than that: the place has just told what is announced.
+            if isinstance(error, ArtifactsUnreachable) and error.is_setting:
+                raise
+            log.error("version not loaded", extra={"model_version": announced, "reason": words_of(error)})
             if self._mirror is not None and isinstance(error, ModelCorrupt) and not is_away:
                 # The next try fetches it anew.
                 self._mirror.discard(announced)

@@ -70,6 +70,12 @@ class Engines:
         return None if model is None else model.version
 
     @property
+    def others(self) -> tuple[int, ...]:
+        """The versions in memory that somebody asked for by number."""
+        with self._lock:
+            return tuple(self._others)
+
+    @property
     def queued_rows(self) -> int:
         """Images that wait, for whichever version."""
         with self._lock:

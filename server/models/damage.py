@@ -15,6 +15,8 @@ from server.models.version import ARTIFACT, DESCRIPTION, ModelVersion, read_vers
 
 # To look through a version takes some milliseconds.
 BELIEVED_S = 3600.0
+# Damage less long: a disk that was away for a moment, or too many open files, look like it.
+DAMAGE_BELIEVED_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,10 @@ class Inspection:
         signature = _signature(folder, version)
         with self._lock:
             known = self._known.get(folder)
-        if known is not None and known[0] == signature and time.monotonic() - known[1] < BELIEVED_S:
-            return known[2]
+        if known is not None and known[0] == signature:
+            believed_s = BELIEVED_S if known[2] is None else DAMAGE_BELIEVED_S
+            if time.monotonic() - known[1] < believed_s:
+                return known[2]
         found = _look(folder, version)
         with self._lock:
             self._known[folder] = (signature, time.monotonic(), found)

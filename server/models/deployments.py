@@ -69,6 +69,11 @@ class Deployments:
         with self._database.connect() as connection:
             return _current(connection)
 
+    def answering(self) -> int | None:
+        """The version that answers, as far as is recorded; None when none does."""
+        with self._database.connect() as connection:
+            return None if _is_undeployed(connection) else _current(connection)
+
     def deploy(
         self, version: int, cause: str, *, is_rollback: bool = False, request_id: str | None = None
     ) -> None:

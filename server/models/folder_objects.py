@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -18,6 +20,8 @@ from server.models.objects import Objects
 
 # Begins the name of a file that is being written.
 UNFINISHED = "."
+# Older ones were left by writers that ended in the middle.
+UNFINISHED_LIVES_S = 3600.0
 
 
 class FolderObjects(Objects):
@@ -52,6 +56,16 @@ class FolderObjects(Objects):
 
     def names(self, folder: str) -> list[str]:
         return [name for name in super().names(folder) if not name.startswith(UNFINISHED)]
+
+    def clean(self, folder: str) -> None:
+        with self._reached(), suppress(FileNotFoundError):  # Nothing was ever written there.
+            for file in (self._folder / folder).iterdir():
+                # As `_beside` names them: whatever else is hidden there is somebody else's.
+                if not re.fullmatch(r"\..+-[0-9a-f]{8}", file.name):
+                    continue
+                with suppress(OSError):  # Its writer is done, or it is not this server's to remove.
+                    if time.time() - file.stat().st_mtime > UNFINISHED_LIVES_S:
+                        file.unlink()
 
     @contextmanager
     def _beside(self, name: str) -> Iterator[tuple[Path, Path]]:

@@ -88,6 +88,12 @@ class Objects:
                 if self._is_all_missing(error):
                     raise
 
+    def clean(self, folder: str) -> None:
+        """Remove what writers that ended in the middle left directly under `folder`.
+
+        Where an object is there whole or not at all, nothing is left.
+        """
+
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from server.errors import ArtifactsUnreachable, ModelNotFound, ShuttingDown
 from server.models.shared import NumberTaken, SharedArtifacts
+from server.unforeseen import Unforeseen
 
 log = logging.getLogger(__name__)
 
@@ -89,8 +90,10 @@ class Publication:
         with self._announcing:
             self._look.set()
             if self._keeper is None and not self._closing.is_set():
-                self._keeper = threading.Thread(target=self._keep, name="announce", daemon=True)
-                self._keeper.start()
+                keeper = threading.Thread(target=self._keep, name="announce", daemon=True)
+                keeper.start()
+                # Not before: where no thread can be started now, one is when this is asked for again.
+                self._keeper = keeper
 
     def patiently(self, action: Callable[[], Got], patience_s: float, is_start: bool = False) -> Got:
         """Do something, again and again while the place does not answer.
@@ -118,19 +121,24 @@ class Publication:
         self._look.set()
 
     def _keep(self) -> None:
+        unforeseen = Unforeseen(log, "announce")
         while not self._closing.is_set():
             self._look.wait(LOOK_EVERY_S)
             self._look.clear()
-            if self._closing.is_set() or self._is_announced():
-                continue
+            try:
+                if self._closing.is_set() or self._is_announced():
+                    continue
+            except Exception as error:
+                # Nobody would start this anew, and replicas would follow what is announced wrongly.
+                unforeseen.tell(error)
             self._closing.wait(TRY_AGAIN_S)
             self._look.set()
 
     def _is_announced(self) -> bool:
         """Whether everybody is told now what is noted; False when that has to be tried again."""
         with self._announcing:
-            noted = self._noted()
             try:
+                noted = self._noted()
                 if noted is not None and (told := self.shared.announced()) != noted:
                     self.shared.announce(noted or None)
                     log.info("announced again", extra={"model_version": noted, "instead_of": told})

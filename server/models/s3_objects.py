@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 
+from aiohttp import ClientError
+from aiohttp.http_exceptions import HttpProcessingError
 from botocore.exceptions import BotoCoreError, NoCredentialsError, PartialCredentialsError
+from botocore.parsers import ResponseParserError
 from s3fs import S3FileSystem
 
 from server.errors import ArtifactsUnreachable
@@ -14,6 +17,8 @@ from server.models.objects import Objects
 TALKATIVE = ("aiobotocore", "botocore", "fsspec", "s3fs")
 WAITS = {"connect_timeout": 2, "read_timeout": 5}
 RETRIES = {"total_max_attempts": 2, "mode": "standard"}
+# An answer that breaks off in the middle, or is not S3's: the libraries hand such errors on as they come.
+SPOILT = (ClientError, HttpProcessingError, ResponseParserError)
 
 
 class S3Objects(Objects):
@@ -53,7 +58,7 @@ class S3Objects(Objects):
                 "objects there",
                 is_setting=True,
             )
-        if isinstance(error, BotoCoreError | OSError):
+        if isinstance(error, (BotoCoreError, OSError, *SPOILT)):
             return ArtifactsUnreachable(f"S3 does not answer as it should ({_code(error)})")
         return None
 

@@ -112,8 +112,11 @@ class SharedArtifacts:
             log.warning("files not removed yet", extra={"model_version": version, "reason": error.why})
 
     def clean(self) -> None:
-        """Remove the files of deleted versions where that was cut off."""
-        for version in sorted(self._numbers(FILES) & self.deleted()):
+        """Remove the files of deleted versions, and what was half written, where that was cut off."""
+        with_files = self._numbers(FILES)
+        for folder in (DESCRIPTIONS, TOMBS, *(f"{FILES}/{version:06d}" for version in sorted(with_files))):
+            self._objects.clean(folder)
+        for version in sorted(with_files & self.deleted()):
             self._remove_files(version)
 
     def announce(self, version: int | None) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_s3 import LiveS3
+from live_s3 import LiveS3, SpoilingS3
 
 from server.models import ModelStore, SharedArtifacts
 
@@ -39,6 +39,14 @@ def s3_url(s3: LiveS3) -> str:
     bucket = f"digits-{next(_NUMBERS)}"
     s3.make_bucket(bucket)
     return f"s3://{bucket}/lab/versions"
+
+
+@pytest.fixture
+def spoiling(s3: LiveS3, monkeypatch: pytest.MonkeyPatch) -> Iterator[SpoilingS3]:
+    """The way to S3 of whoever begins to use it from here on: answers can be spoilt on it."""
+    with SpoilingS3(s3.endpoint) as spoiling:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", spoiling.endpoint)
+        yield spoiling
 
 
 @pytest.fixture(params=["file", "s3"])

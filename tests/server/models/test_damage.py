@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import pytest
 
 from server.errors import ModelCorrupt, ModelNotFound
 from server.models import ModelStore, ModelVersion, damage
+from server.models import version as version_module
 
 Save = Callable[..., ModelVersion]
 FILES = ("model.onnx", "model.keras", "probabilities.npz", "version.json")
@@ -80,6 +82,21 @@ def test_what_was_whole_is_looked_at_again_after_a_while_and_at_once_when_a_file
     monkeypatch.undo()
     flip(path, 100)
     path.touch()
+    assert store.damage(1) is None
+
+
+def test_a_file_that_could_not_be_read_for_a_moment_is_not_called_damaged_for_long(
+    store: ModelStore, save: Save, regression: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(store, regression)
+
+    def away(path: Path) -> str:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as spoilt:
+        spoilt.setattr(version_module, "sha256_of", away)
+        assert store.damage(1) is not None
+    monkeypatch.setattr(damage, "DAMAGE_BELIEVED_S", 0.0)
     assert store.damage(1) is None
 
 

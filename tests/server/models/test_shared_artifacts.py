@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_s3 import LiveS3
+from live_s3 import LiveS3, SpoilingS3
 
 from server.errors import ArtifactsUnreachable, ModelCorrupt, ModelNotFound
 from server.models import SharedArtifacts, s3_objects
@@ -21,6 +22,12 @@ from server.models.shared import NumberTaken
 from server.models.version import read_version
 
 MakeFolder = Callable[..., Path]
+
+
+def make_empty(tmp_path: Path) -> Path:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    return folder
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -229,6 +236,59 @@ def test_an_s3_server_that_accepts_and_says_nothing_is_unreachable(
             SharedArtifacts("s3://bucket/prefix").announced()
     assert raised.value.why.startswith("S3 does not answer as it should")
     assert not raised.value.is_setting
+
+
+@pytest.mark.parametrize("what", ["deployed", "versions/000001.json", "files/000001/model", "list-type=2"])
+def test_an_answer_that_breaks_off_in_the_middle_is_unreachable(
+    spoiling: SpoilingS3, s3_url: str, make_folder: MakeFolder, tmp_path: Path, what: str
+) -> None:
+    shared = SharedArtifacts(s3_url)
+    shared.publish(make_folder(), 1)
+    shared.announce(1)
+    fetched = make_empty(tmp_path)
+
+    def use_all() -> None:
+        shared.announced()
+        shared.numbers()
+        shared.fetch(1, fetched)
+
+    spoiling.breaks_off = what
+    with pytest.raises(ArtifactsUnreachable) as raised:
+        use_all()
+    assert spoiling.spoilt
+    assert not raised.value.is_setting
+    assert spoiling.endpoint not in f"{raised.value} {raised.value.why}"
+    spoiling.breaks_off = None
+    use_all()
+
+
+def test_a_list_that_is_somebody_elses_page_is_unreachable(spoiling: SpoilingS3, s3_url: str) -> None:
+    shared = SharedArtifacts(s3_url)
+    assert shared.numbers() == frozenset()
+    spoiling.babbles = "list-type=2"
+    with pytest.raises(ArtifactsUnreachable, match="cannot be reached"):
+        shared.numbers()
+
+
+def test_what_a_killed_writer_left_is_removed_after_a_while_and_nothing_else(
+    make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    root = tmp_path / "shared"
+    root.mkdir()
+    shared = SharedArtifacts(f"file://{root}")
+    shared.clean()
+    shared.publish(make_folder(), 1)
+    left, under_way, other = (
+        root / "files" / "000001" / name
+        for name in (".model.onnx.ab12-0123abcd", ".model.onnx.ab12-4567cdef", ".somebody-else")
+    )
+    for path in (left, under_way, other):
+        path.write_bytes(b"half of it")
+    for path in (left, other):
+        os.utime(path, (0, 0))
+    shared.clean()
+    assert [path.exists() for path in (left, under_way, other)] == [False, True, True]
+    shared.fetch(1, make_empty(tmp_path))
 
 
 def test_a_missing_bucket_is_a_wrong_setting(s3: LiveS3) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_s3 import LiveS3
+from live_s3 import LiveS3, SpoilingS3
 
 from server import replica as module
 from server.config import CannotStart, read_config
@@ -50,6 +50,14 @@ def start(tmp_path: Path, s3_url: str) -> Iterator[Callable[..., Replica]]:
     yield make
     for replica in replicas:
         replica.close()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replicas that look many times a second."""
+    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(module, "RETRY_AFTER_S", 0.05)
+    monkeypatch.setattr(mirror_module, "LIST_EVERY_S", 0.1)
 
 
 def test_it_has_every_version_soon_and_the_announced_one_at_once(
@@ -129,6 +137,118 @@ def test_a_copy_that_is_damaged_is_fetched_anew(
     wait_until(lambda: replica.deployed == 2)
 
 
+def test_it_follows_to_a_version_whose_fetch_broke_off_once_the_place_is_well_again(
+    quick: None,
+    owner: ModelStore,
+    spoiling: SpoilingS3,
+    start: Callable[..., Replica],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    spoiling.breaks_off = "files/000002"
+    replica = start()
+    owner.announce_deployed(2)
+    # More than one try: it looks again after the first.
+    wait_until(lambda: caplog.text.count("version not loaded") >= 2)
+    assert replica.deployed == 1
+    assert replica.store.numbers() == [1]
+    assert "bug" not in caplog.messages
+    spoiling.breaks_off = None
+    wait_until(lambda: replica.deployed == 2)
+
+
+@pytest.mark.parametrize("what", ["/deployed", "files/000001"])
+def test_it_starts_though_an_answer_breaks_off_and_follows_later(
+    quick: None, owner: ModelStore, spoiling: SpoilingS3, start: Callable[..., Replica], what: str
+) -> None:
+    spoiling.breaks_off = what
+    replica = start()
+    assert replica.deployed is None
+    spoiling.breaks_off = None
+    wait_until(lambda: replica.deployed == 1)
+
+
+def test_a_bug_does_not_end_its_following_and_is_told_once(
+    quick: None,
+    owner: ModelStore,
+    start: Callable[..., Replica],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    replica, met = start(), []
+
+    def broken(self: SharedArtifacts) -> int:
+        met.append(True)
+        raise TypeError("nobody foresaw this")
+
+    with monkeypatch.context() as spoilt:
+        spoilt.setattr(SharedArtifacts, "announced", broken)
+        wait_until(lambda: len(met) >= 3)
+    bugs = [record for record in caplog.records if record.getMessage() == "bug"]
+    assert [record.levelname for record in bugs] == ["ERROR"]
+    assert "nobody foresaw this" in caplog.text
+    owner.announce_deployed(2)
+    wait_until(lambda: replica.deployed == 2)
+
+
+def test_a_deleted_version_goes_from_memory_though_another_cannot_be_fetched(
+    quick: None,
+    owner: ModelStore,
+    spoiling: SpoilingS3,
+    start: Callable[..., Replica],
+    save: Any,
+    regression: Any,
+) -> None:
+    replica = start()
+    wait_until(lambda: replica.store.numbers() == [1, 2])
+    replica.engines.load(2)
+    spoiling.breaks_off = "files/000003"
+    save(owner, regression, training_id="t3")
+    owner.delete(2)
+    wait_until(lambda: not replica.engines.is_loaded(2))
+
+
+def test_a_version_that_could_not_be_fetched_is_tried_again_after_a_while(
+    owner: ModelStore, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror_module, "LIST_EVERY_S", 0.0)
+    shared = SharedArtifacts(s3_url)
+    name = f"files/000002/{shared._objects.names('files/000002')[-1]}"
+    whole = shared._objects.read(name)
+    assert whole
+    shared._objects.write(name, b"damaged")
+    mirror, copy = Mirror(tmp_path / "copy", shared), ModelStore(tmp_path / "copy", is_read_only=True)
+    for _ in range(2):
+        mirror.agree()
+    assert copy.numbers() == [1]
+    shared._objects.write(name, whole)
+    mirror.agree()
+    assert copy.numbers() == [1]
+    monkeypatch.setattr(mirror_module, "LEFT_OUT_S", 0.0)
+    mirror.agree()
+    assert copy.numbers() == [1, 2]
+
+
+def test_a_copy_that_somebody_emptied_is_fetched_anew(
+    quick: None, owner: ModelStore, start: Callable[..., Replica], tmp_path: Path
+) -> None:
+    replica = start()
+    wait_until(lambda: replica.store.numbers() == [1, 2])
+    (tmp_path / "replica" / "cache" / "models").rename(tmp_path / "away")
+    wait_until(lambda: replica.store.numbers() == [1, 2])
+
+
+def test_a_note_of_what_it_followed_that_cannot_be_read_is_none(
+    owner: ModelStore, start: Callable[..., Replica], s3: LiveS3, tmp_path: Path
+) -> None:
+    (tmp_path / "replica" / "cache" / "models" / "followed").mkdir(parents=True)
+    s3.stop()
+    replica = start()
+    assert replica.deployed is None
+    s3.start()
+    wait_until(lambda: replica.deployed == 1)
+
+
 def test_replicas_of_one_machine_may_have_their_copy_together(
     owner: ModelStore, start: Callable[..., Replica]
 ) -> None:
@@ -163,8 +283,11 @@ def test_what_a_killed_replica_left_is_removed_after_a_while(
     left.mkdir(parents=True)
     Mirror(tmp_path / "copy", SharedArtifacts(s3_url))
     assert left.is_dir()
+    # As one that another replica ends at that very moment: it is in the list, and nothing is there.
+    left.with_name("fetch-done").symlink_to(tmp_path / "nothing")
+    mirror = Mirror(tmp_path / "copy", SharedArtifacts(s3_url))
     monkeypatch.setattr(mirror_module, "STAGING_LIVES_S", -1.0)
-    Mirror(tmp_path / "copy", SharedArtifacts(s3_url))
+    mirror.agree()
     assert not left.exists()
 
 

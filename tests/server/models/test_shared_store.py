@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_s3 import LiveS3
+from live_s3 import LiveS3, SpoilingS3
 
 from server.config import CannotStart
 from server.errors import ArtifactsUnreachable, ModelNotFound, ShuttingDown
@@ -276,10 +276,76 @@ def test_what_a_server_that_owned_the_versions_before_announces_does_not_hold(
     owner.close()
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An owner that looks at its announcement many times a second."""
+    monkeypatch.setattr(publication_module, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(publication_module, "TRY_AGAIN_S", 0.02)
+
+
+def test_what_it_has_announced_is_kept_though_answers_break_off(
+    quick: None, spoiling: SpoilingS3, s3_url: str, open_owner: OpenOwner, save: Save, regression: Any
+) -> None:
+    owner, other = open_owner("disk", s3_url), SharedArtifacts(s3_url)
+    save(owner, regression)
+    owner.announce_recorded(1)
+    wait_until(lambda: other.announced() == 1)
+    spoiling.breaks_off = "/deployed"
+    other.announce(7)
+    wait_until(lambda: spoiling.spoilt >= 2)
+    spoiling.breaks_off = None
+    wait_until(lambda: other.announced() == 1)
+
+
+def test_what_it_has_announced_is_kept_after_a_bug_and_a_note_that_could_not_be_read(
+    quick: None,
+    url: str,
+    open_owner: OpenOwner,
+    save: Save,
+    regression: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    owner, other = open_owner("disk", url), SharedArtifacts(url)
+    save(owner, regression)
+    owner.announce_recorded(1)
+    wait_until(lambda: other.announced() == 1)
+    for fault in (TypeError("nobody foresaw this"), PermissionError("the folder is away")):
+        met = []
+
+        def broken(fault: Exception = fault, met: list[bool] = met) -> int:
+            met.append(True)
+            raise fault
+
+        assert owner._publication
+        with monkeypatch.context() as spoilt:
+            spoilt.setattr(owner._publication, "_noted", broken)
+            other.announce(7)
+            wait_until(lambda met=met: len(met) >= 3)
+        wait_until(lambda: other.announced() == 1)
+    assert caplog.messages.count("bug") == 1
+
+
+def test_where_no_thread_could_be_started_the_announcement_is_kept_from_the_next_time_on(
+    quick: None, url: str, open_owner: OpenOwner, save: Save, regression: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def out_of_threads(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    owner = open_owner("disk", url)
+    save(owner, regression)
+    with monkeypatch.context() as spoilt:
+        spoilt.setattr(threading.Thread, "start", out_of_threads)
+        with pytest.raises(RuntimeError):
+            owner.announce_recorded(1)
+    owner.announce_recorded(1)
+    wait_until(lambda: SharedArtifacts(url).announced() == 1)
+
+
 def test_without_a_place_nothing_that_it_takes_is_imported() -> None:
     code = "import sys, server.application, server.replica; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert {"fsspec", "s3fs", "botocore", "aiobotocore"}.isdisjoint(loaded.stdout.split())
+    assert {"fsspec", "s3fs", "botocore", "aiobotocore", "aiohttp"}.isdisjoint(loaded.stdout.split())
 
 
 def test_a_version_that_was_put_into_the_folder_is_published_when_it_is_to_be_deployed(
