@@ -139,6 +139,7 @@ class Application:
         self._closing.set()
         self.sweeps.close()
         self.trainings.close()
+        self.versions.close()
         self.evaluations.close()
         self.explainer.close()
         self.predictor.close()

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from sqlalchemy import Engine as Database
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 
-from server.database import deployments, trainings
+from server.database import deployments, settle, trainings
 from server.errors import DigitsError, ModelCorrupt, ModelInUse, NothingDeployed
 from server.evaluation import Evaluations
 from server.gate import Gate, GateReport
@@ -19,6 +20,9 @@ from server.inference import Engines
 from server.models import Deployment, Deployments, ModelStore
 
 log = logging.getLogger(__name__)
+
+# How soon it is looked again whether the record can be read.
+LOOK_AGAIN_S = 1.0
 
 
 class Versions:
@@ -47,6 +51,8 @@ class Versions:
         self._deployments = Deployments(database)
         # One change at a time; predictions go on meanwhile.
         self._changing = threading.Lock()
+        self._follower: threading.Thread | None = None
+        self._closing = threading.Event()
         self._finish_deletions()
         store.reserve(_highest_known(database))
         shipped_version = store.install_shipped(shipped)
@@ -62,14 +68,20 @@ class Versions:
         cannot be loaded; the old one stays then.
         """
         with self._changing:
-            if not (request_id and self._deployments.is_done(request_id, number)):
+            if request_id and self._deployments.is_done(request_id, number):
+                self._follow_record()
+            else:
                 self._deploy(number, cause, request_id)
 
     def undeploy(self, cause: str) -> None:
         """Let no version answer until one is deployed again, or the server starts anew."""
         with self._changing:
             with self._announced(None):
-                self._deployments.undeploy(cause)
+                settle(
+                    lambda: self._deployments.undeploy(cause),
+                    is_made=lambda: self._deployments.answering() is None,
+                    in_doubt=self._follow_when_readable,
+                )
             self._engines.undeploy()
         log.info("undeployed", extra={"cause": cause})
 
@@ -97,11 +109,19 @@ class Versions:
     def take_up(self, number: int, deploy: bool, asked_by: str = "training") -> GateReport:
         """A training run has made a version: hold it against the serving one, and deploy it if that is wanted
         and it passes. `asked_by`: who wants that, "training" or "sweep".
+
+        Raises ArtifactsUnreachable, and what the database does: who tries again changes nothing twice.
         """
         version = self._store.get(number)
         self._evaluations.adopt(version)
+        if deploy:
+            # First: what could not be deployed need not be judged again and again until it can.
+            self._store.share(number)
         if number == self._deployments.current():
-            # It passed, and the server stopped before the run had noted that.
+            # It passed, and the server stopped before the run had noted that, or was not told that it was
+            # recorded.
+            with self._changing:
+                self._follow_record()
             return self._gate.judge(version, next(iter(self._deployments.before()), None))
         while True:
             serving = self._engines.deployed
@@ -133,6 +153,13 @@ class Versions:
         self._engines.evict(number)
         self._store.clean_deleted()
 
+    def close(self) -> None:
+        """Look for nothing any more. For the end of a server."""
+        self._closing.set()
+        follower = self._follower
+        if follower is not None:
+            follower.join()
+
     def _deploy(self, number: int, cause: str, request_id: str | None = None) -> None:
         """Deploy, for who holds the lock."""
         is_rollback = number == self.rollback_version()
@@ -142,7 +169,13 @@ class Versions:
         self._engines.deploy(number)
         try:
             with self._announced(number):
-                self._deployments.deploy(number, cause, is_rollback=is_rollback, request_id=request_id)
+                settle(
+                    lambda: self._deployments.deploy(
+                        number, cause, is_rollback=is_rollback, request_id=request_id
+                    ),
+                    is_made=lambda: self._is_recorded(number, request_id),
+                    in_doubt=self._follow_when_readable,
+                )
         except BaseException:
             # Who is told that nothing was changed must not be answered by another version.
             if serving is None:
@@ -151,6 +184,47 @@ class Versions:
                 self._engines.deploy(serving)
             raise
         log.info("deployed", extra={"model_version": number, "cause": cause})
+
+    def _is_recorded(self, number: int, request_id: str | None) -> bool:
+        if request_id:
+            return self._deployments.is_done(request_id, number)
+        return self._deployments.answering() == number
+
+    def _follow_record(self) -> None:
+        """Let that version answer which does so by the record. For who holds the lock.
+
+        It does already, unless it was recorded by a commit whose answer was lost. Raises ModelNotFound,
+        ModelCorrupt, what the database does, OSError.
+        """
+        recorded = self._deployments.answering()
+        if (self._engines.deployed, self._store.announced_deployed()) == (recorded, recorded or 0):
+            return
+        if recorded is None:
+            self._engines.undeploy()
+        else:
+            self._engines.deploy(recorded)
+        self._store.announce_recorded(recorded)
+        log.info("follows the record", extra={"model_version": recorded})
+
+    def _follow_when_readable(self) -> None:
+        """Follow the record as soon as it can be read, without waiting. For who holds the lock."""
+        if self._follower is None:
+            self._follower = threading.Thread(target=self._follow, name="deployments", daemon=True)
+            self._follower.start()
+
+    def _follow(self) -> None:
+        while not self._closing.wait(LOOK_AGAIN_S):
+            with self._changing:
+                try:
+                    self._follow_record()
+                except (SQLAlchemyError, OSError) as error:
+                    log.debug("record not read yet", extra={"reason": str(error)})
+                    continue
+                except DigitsError as error:
+                    # The next start goes back to the version before it, and says so.
+                    log.error("version not loaded", extra={"reason": error.message})
+                self._follower = None
+                return
 
     @contextmanager
     def _announced(self, number: int | None) -> Iterator[None]:

@@ -6,8 +6,9 @@ folder is right.
 
 from server.database.engine import begin_durably, begin_reading, open_database
 from server.database.integrity import refuse_damaged
-from server.database.outlast import outlast
+from server.database.outlast import is_away, outlast
 from server.database.revision import HEAD
+from server.database.settle import settle
 from server.database.tables import (
     UtcDateTime,
     deployment_requests,
@@ -28,12 +29,14 @@ __all__ = [
     "deployment_requests",
     "deployments",
     "evaluations",
+    "is_away",
     "metadata",
     "mislabelled",
     "open_database",
     "outlast",
     "refuse_damaged",
     "samples",
+    "settle",
     "sweeps",
     "trainings",
 ]

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from server.database import is_away
 from server.datasets import DATASET_PARTITIONS, Data, DataPreparation, Digits, Partition
 from server.errors import DigitsError
 from server.gate.paired import paired_interval
@@ -40,7 +41,8 @@ class Gate:
         It passes when no version serves. Otherwise it must not be worse on validation digits beyond the
         noise, that is the 95 % interval of the paired difference must not lie below 0 as a whole; and it must
         read at least as many of people's own samples correctly, if there are any. Where nothing can honestly
-        be measured it does not pass. A fault never raises: it does not pass then, and the report tells why.
+        be measured it does not pass; nor after a fault, and the report tells why. Raises what a database
+        does that is away: it will be back.
         """
         if serving is None:
             return GateReport(passed=True, serving_version=None, comparisons=(), reasons=())
@@ -49,6 +51,8 @@ class Gate:
         except DigitsError as error:
             reason = error.message
         except Exception as error:
+            if is_away(error):
+                raise
             log.exception("gate not measured", extra={"model_version": candidate.version})
             reason = f"{type(error).__name__}: {error}"
         return GateReport(

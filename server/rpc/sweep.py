@@ -54,7 +54,9 @@ class SweepServicer(sweep_pb2_grpc.SweepServiceServicer):
 
     async def StopSweep(self, request: pb.StopSweepRequest, context: Context) -> pb.StopSweepResponse:
         """End a sweep."""
-        return pb.StopSweepResponse(sweep=await self._shown(partial(self._sweeps.stop, request.sweep_id)))
+        # As long as it takes, and without a thread: those of the pool are for the calls that work.
+        await asyncio.wrap_future(await asyncio.to_thread(self._sweeps.begin_to_stop, request.sweep_id))
+        return pb.StopSweepResponse(sweep=await self._shown(partial(self._sweeps.stopped, request.sweep_id)))
 
     async def _shown(self, get: Callable[[], Sweep]) -> pb.Sweep:
         return convert.sweep(await asyncio.to_thread(get), await asyncio.to_thread(self._at_once))

@@ -57,6 +57,7 @@ class Course:
         self._changed = threading.Condition()
         self._changes = 0
         self._is_over = sweep.is_stopping
+        self._is_let_go = False
         self._unsubscribe = trainings.subscribe(self._notice)
 
     @property
@@ -94,7 +95,7 @@ class Course:
             run = self._next(run)
 
     def end(self, number: int) -> None:
-        """End a trial that has fallen behind. Returns when it has ended.
+        """End a trial that has fallen behind. Returns when it has ended, or the course was let go.
 
         One that is complete by now, its version being put in place, ends as if it had not been behind.
         """
@@ -108,8 +109,10 @@ class Course:
         self._cancel(trial)
 
     def cancel(self) -> None:
-        """End every trial that trains or waits. Returns when none trains any more."""
+        """End every trial that trains or waits. Returns when none trains any more, or when it is let go."""
         for trial in tuple(self._trials.values()):
+            if self._is_let_go:
+                return
             if trial.state.is_final:
                 continue
             if trial.training_id:
@@ -122,6 +125,15 @@ class Course:
         with self._changed:
             self._is_over = True
             self._changed.notify_all()
+
+    def let_go(self) -> None:
+        """The same, and have nobody wait for the end of a trial either: the server goes down.
+
+        A run whose version waits to be put in place does not end before the next server.
+        """
+        with self._changed:
+            self._is_let_go = True
+        self.finish()
 
     def close(self) -> None:
         """Listen to the trainings no longer."""
@@ -177,22 +189,29 @@ class Course:
             self._wait_for_change(seen, is_over_enough=True)
 
     def _cancel(self, trial: Trial) -> None:
-        """Cancel the run of a trial, and wait for its end."""
+        """Cancel the run of a trial, and wait for its end, unless the course is let go."""
         try:
             self._trainings.cancel(trial.training_id)
         except TrainingFinished:
             log.info("trial was complete", extra={"sweep_id": self._sweep_id, "trial": trial.number})
         while True:
             seen = self._changes
-            if self._look(trial.number, trial.training_id).state.is_final:
+            if self._look(trial.number, trial.training_id).state.is_final or self._is_let_go:
                 return
-            # Also when the course is over: it will not be long.
+            # Also when the course is over: a sweep has ended when none of its trials trains any more.
             self._wait_for_change(seen, is_over_enough=False)
 
     def _wait_for_change(self, seen: int, is_over_enough: bool) -> None:
-        """Return when any run has changed since there were `seen` changes, or the course is over."""
+        """Return when any run has changed since there were `seen` changes, or when the course is let go.
+
+        Also when it is over, if that `is_over_enough`.
+        """
+
+        def is_enough() -> bool:
+            return self._changes != seen or self._is_let_go or (is_over_enough and self._is_over)
+
         with self._changed:
-            self._changed.wait_for(lambda: self._changes != seen or (is_over_enough and self._is_over))
+            self._changed.wait_for(is_enough)
 
     def _change(self, trial: Trial) -> Trial:
         with self._changing:

@@ -6,12 +6,14 @@ import logging
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from server.database import is_away, outlast
 from server.datasets import DataPreparation
 from server.errors import (
     InvalidArgument,
@@ -41,6 +43,7 @@ log = logging.getLogger(__name__)
 MIN_TRIALS, DEFAULT_TRIALS, MAX_TRIALS = 2, 10, 100
 # How soon it is tried again to go on with a sweep, or to save how it ended, when that failed.
 RETRY_S = 2.0
+GOING_DOWN = "the server is going down; the sweep ends when it is back"
 
 
 class Sweeps:
@@ -70,12 +73,12 @@ class Sweeps:
         self._live: Sweep | None = None
         self._course: Course | None = None
         self._worker: threading.Thread | None = None
+        # Done when nobody works on the sweep any more.
+        self._worked: Future[None] = Future()
         self._is_closing = False
         self._is_unsaved = False
-        if left := self._table.running():
-            with self._changed:
-                self._see_through(left)
-            log.info("sweep taken up", extra={"sweep_id": left.sweep_id})
+        with self._changed:
+            self._take_up_unknown()
 
     @property
     def at_once(self) -> int:
@@ -99,8 +102,8 @@ class Sweeps:
         DataPreparing, DatasetUnavailable, SweepRunning, ShuttingDown; nothing has been started then.
         """
         with self._changed:
-            if request_id and (known := self._table.by_request(request_id)):
-                return self._now(known)
+            if known := self._known(request_id):
+                return known
         _check_recipe(recipe)
         options = resolve(recipe, overrides)
         check_ranges(ranges, overrides)
@@ -112,10 +115,11 @@ class Sweeps:
         # Refuses now what could only wait later.
         self._data.data()
         with self._changed:
-            if request_id and (known := self._table.by_request(request_id)):
-                return self._now(known)
+            if known := self._known(request_id):
+                return known
             if self._is_closing:
                 raise ShuttingDown("the server is going down; start the sweep when it is back", 5.0)
+            self._take_up_unknown()
             if self._live is not None:
                 raise SweepRunning(self._live.sweep_id)
             sweep = Sweep(
@@ -154,19 +158,36 @@ class Sweeps:
 
         Raises SweepNotFound; SweepFinished when it has ended, or does so by itself meanwhile.
         """
+        self.begin_to_stop(sweep_id).result()
+        return self.stopped(sweep_id)
+
+    def begin_to_stop(self, sweep_id: str) -> Future[None]:
+        """The first part of `stop`, which returns at once; when what it gives is done, `stopped` is next.
+
+        A trial that is complete may take minutes to be put in place, and who waits for it needs no thread.
+        Raises SweepNotFound, SweepFinished.
+        """
         with self._changed:
-            live, course, worker = self._live, self._course, self._worker
-            if live is None or course is None or worker is None or live.sweep_id != sweep_id:
+            self._take_up_unknown()
+            live, course = self._live, self._course
+            if live is None or course is None or live.sweep_id != sweep_id:
                 raise _finished(self.get(sweep_id))
             stopping = replace(live, is_stopping=True)
             # First: where that cannot be kept, on a full disk, nothing is changed.
             self._table.update(stopping)
             self._live = stopping
+            worked = self._worked
         course.finish()
-        worker.join()
+        return worked
+
+    def stopped(self, sweep_id: str) -> Sweep:
+        """The sweep as it was stopped, once `begin_to_stop` is done.
+
+        Raises SweepFinished when it ended by itself meanwhile; ShuttingDown.
+        """
         ended = self.get(sweep_id)
         if self._is_closing and not ended.state.is_final:
-            raise ShuttingDown("the server is going down; the sweep ends when it is back", 5.0)
+            raise ShuttingDown(GOING_DOWN, 5.0)
         if ended.state is not SweepState.STOPPED:
             raise _finished(ended)
         return ended
@@ -178,29 +199,51 @@ class Sweeps:
             course, worker = self._course, self._worker
             self._changed.notify_all()
         if course is not None and worker is not None:
-            course.finish()
+            course.let_go()
             worker.join()
+
+    def _known(self, request_id: str | None) -> Sweep | None:
+        """The sweep that a request has started already. For who holds the lock."""
+        known = self._table.by_request(request_id) if request_id else None
+        if known is not None and not known.state.is_final:
+            self._take_up_unknown()
+        return None if known is None else self._now(known)
+
+    def _take_up_unknown(self) -> None:
+        """See the sweep through that should run and that nobody knows: it was stored by a commit whose answer
+        was lost. For who holds the lock.
+        """
+        if self._live is None and not self._is_closing and (left := self._table.running()):
+            self._see_through(left)
+            log.info("sweep taken up", extra={"sweep_id": left.sweep_id})
 
     def _see_through(self, sweep: Sweep) -> None:
         """Go on with a sweep on a thread of its own. For who holds the lock."""
         self._live = sweep
         self._course = Course(sweep, self._trainings, self._note)
-        self._worker = threading.Thread(
-            target=self._work, args=(sweep.call_id, self._course), name="sweep", daemon=True
-        )
+        self._worked = Future()
+        # Nobody who waits for it can cancel it for the others.
+        self._worked.set_running_or_notify_cancel()
+        work = (sweep.call_id, self._course, self._worked)
+        self._worker = threading.Thread(target=self._work, args=work, name="sweep", daemon=True)
         self._worker.start()
 
-    def _work(self, call_id: str, course: Course) -> None:
+    def _work(self, call_id: str, course: Course, worked: Future[None]) -> None:
         """Have a sweep tuned, and note how it ended."""
         with on_behalf_of(call_id):
             while not self._is_through(course):
-                with self._changed:
-                    self._changed.wait_for(lambda: self._is_closing, RETRY_S)
+                self._wait_for_close(RETRY_S)
             course.close()
             with self._changed:
                 # The next sweep may have begun since this one was saved.
                 if self._course is course:
                     self._live = self._course = None
+            worked.set_result(None)
+
+    def _wait_for_close(self, seconds: float) -> bool:
+        """Whether the server goes down, or does so within some seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._is_closing, seconds)
 
     def _is_through(self, course: Course) -> bool:
         """Go on with a sweep; False for a fault on the way that may pass, as that of a database may."""
@@ -208,6 +251,8 @@ class Sweeps:
             self._tune(course)
             if not self._is_closing or course.has_ended:
                 self._finish(course)
+        except ShuttingDown:
+            return self._is_closing
         except Exception:
             log.exception("the sweep was held up")
             return self._is_closing
@@ -223,8 +268,10 @@ class Sweeps:
             OneByOne().tune(course)
 
     def _finish(self, course: Course) -> None:
-        """Note how the sweep of a course ended."""
+        """Note how the sweep of a course ended. Raises ShuttingDown when that is left to the next server."""
         course.cancel()
+        if not course.has_ended:
+            raise ShuttingDown(GOING_DOWN, 5.0)
         with self._changed:
             assert self._live is not None
             sweep = self._live
@@ -251,12 +298,17 @@ class Sweeps:
             return None
         if not deploy:
             return self._trainings.get(best.training_id).gate
+        version = best.model_version
         try:
-            return self._versions.take_up(best.model_version, True, asked_by="sweep")
+            return outlast(
+                lambda: self._versions.take_up(version, True, asked_by="sweep"), self._wait_for_close
+            )
         except Exception as error:
+            if is_away(error):
+                raise ShuttingDown(GOING_DOWN, 5.0) from None
             # The trials have their versions in any case.
-            log.exception("version not taken up", extra={"model_version": best.model_version})
-            reason = f"Version {best.model_version} could not be deployed: {explain(error)}"
+            log.exception("version not taken up", extra={"model_version": version})
+            reason = f"Version {version} could not be deployed: {explain(error)}"
             return GateReport(passed=False, serving_version=None, comparisons=(), reasons=(reason,))
 
     def _note(self, trial: Trial) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, func, insert, select, update
 
-from server.database import begin_durably, sweeps
+from server.database import begin_durably, settle, sweeps
 from server.sweeps.sweep import Sweep, SweepState
 
 
@@ -16,8 +16,12 @@ class SweepTable:
 
     def insert(self, sweep: Sweep) -> None:
         """Add a new sweep; it outlasts a power cut when this returns."""
-        with begin_durably(self._database) as connection:
-            connection.execute(insert(sweeps).values(sweep.to_row()))
+
+        def add() -> None:
+            with begin_durably(self._database) as connection:
+                connection.execute(insert(sweeps).values(sweep.to_row()))
+
+        settle(add, is_made=lambda: self.get(sweep.sweep_id) is not None)
 
     def update(self, sweep: Sweep) -> None:
         """Store a sweep as it is now; how it ended, or that it shall, outlasts a power cut when this returns.

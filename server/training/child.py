@@ -124,6 +124,11 @@ class TrainingChild:
         """Whether the child, which has ended, was ended from outside, not by a fault of its own."""
         return self._process.returncode in CUT_OFF
 
+    @property
+    def was_lost(self) -> bool:
+        """Never: it is on this machine."""
+        return False
+
     def wait(self) -> str:
         """Wait for the child to end. Empty when it ended well, else how it ended, as a sentence."""
         code = self._process.wait()

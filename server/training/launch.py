@@ -32,6 +32,10 @@ class Child(Protocol):
     def was_cut_off(self) -> bool:
         """Whether the program, which has ended, was ended from outside: the run can go on."""
 
+    @property
+    def was_lost(self) -> bool:
+        """Whether it was cut off together with the machine that it was on, which answers no more."""
+
 
 # (what to do, the file for what the program prints, a folder for its libraries' files) -> the program, which
 # may have yet to find a place. Raises OSError.

@@ -35,12 +35,18 @@ class Records:
         """One run as it is now, or None."""
         return self._live.get(training_id) or self._table.get(training_id)
 
+    def is_live(self, training_id: str) -> bool:
+        """Whether a run is in memory: it waits or trains, or its end could not be saved yet."""
+        return training_id in self._live
+
     def latest(self, run: TrainingRun) -> TrainingRun:
         """The run of a row, with what is newer than that."""
         return self._live.get(run.training_id, run)
 
     def add(self, run: TrainingRun) -> None:
-        """Store a new run. What the database raises means that there is none."""
+        """Store a new run. What the database raises means that nobody knows of it; it may be stored all the
+        same.
+        """
         self._table.insert(run)
         self._live[run.training_id] = run
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from server.database import is_away
 from server.datasets import DataPreparation
 from server.errors import DatabaseUnreachable, DataPreparing, NoSamples, ShuttingDown
 from server.failures import explain, refusal_of
@@ -223,7 +224,8 @@ class Supervision:
             watchdog.close()
         if self._stopped.is_set():
             raise _Stopped
-        if hung:
+        # Of a node that is gone nothing is heard either, and it may be the watchdog that notices first.
+        if hung and not child.was_lost:
             raise _ChildFailed(hung[0])
         if ending and not reason and child.was_cut_off:
             raise _CutOff(ending)
@@ -287,6 +289,9 @@ class Supervision:
         try:
             gate = self._on_version(version, self._run.deploy_when_done)
         except Exception as error:
+            if is_away(error):
+                # Until the server went down. The version is there: the next server takes it up.
+                raise _Stopped from None
             log.exception(
                 "version not taken up", extra={"training_id": self.training_id, "model_version": version}
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, func, insert, select, update
 
-from server.database import begin_durably, trainings
+from server.database import begin_durably, settle, trainings
 from server.training.run import TrainingRun, TrainingState
 
 
@@ -16,8 +16,12 @@ class TrainingTable:
 
     def insert(self, run: TrainingRun) -> None:
         """Add a new run; it outlasts a power cut when this returns."""
-        with begin_durably(self._database) as connection:
-            connection.execute(insert(trainings).values(run.to_row()))
+
+        def add() -> None:
+            with begin_durably(self._database) as connection:
+                connection.execute(insert(trainings).values(run.to_row()))
+
+        settle(add, is_made=lambda: self.get(run.training_id) is not None)
 
     def update(self, run: TrainingRun) -> None:
         """Store a run as it is now; how it ended outlasts a power cut when this returns.

@@ -24,13 +24,18 @@ def take_up(
 ) -> tuple[TrainingRun, ...]:
     """The runs to go on with, in their order: a run that still says it trains was cut off with its server.
 
-    One whose version is in the store has succeeded; one that was cut off too often has failed.
+    One whose version is in the store has succeeded, also when its server went down in order and left it as
+    one that waits; one that was cut off too often has failed.
     """
     interrupted: list[TrainingRun] = []
-    for run in table.in_state(TrainingState.RUNNING):
-        if version := _made_by(run.training_id, store):
+    waiting: list[TrainingRun] = []
+    made = {version.training_id: version.version for version in store.list()}
+    for run in (*table.in_state(TrainingState.RUNNING), *table.in_state(TrainingState.QUEUED)):
+        if version := made.get(run.training_id):
             gate = _take_over(run, version, on_version)
             table.update(run.ended_as(TrainingState.SUCCEEDED, model_version=version, gate=gate))
+        elif run.state is TrainingState.QUEUED:
+            waiting.append(run)
         elif run.resumes >= MAX_RESUMES:
             table.update(run.ended_as(TrainingState.FAILED, failure_reason=INTERRUPTED))
         else:
@@ -38,15 +43,7 @@ def take_up(
             run = replace(run, state=TrainingState.QUEUED, resumes=run.resumes + 1)
             table.update(run)
             interrupted.append(run)
-    known = {run.training_id for run in interrupted}
-    waiting = [run for run in table.in_state(TrainingState.QUEUED) if run.training_id not in known]
     return (*interrupted, *waiting)
-
-
-def _made_by(training_id: str, store: ModelStore) -> int | None:
-    """The version that a run has made, if it has."""
-    made = (version.version for version in store.list() if version.training_id == training_id)
-    return next(made, None)
 
 
 def _take_over(

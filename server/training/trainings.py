@@ -70,9 +70,10 @@ class Trainings:
 
         `folder` is the data directory: the children's logs, checkpoints and TensorBoard's logs go there.
         `on_version(version, deploy)` is called once a run's version is in the store, on the thread that
-        supervises; the run has succeeded when it returns how the version did at the gate. `samples()` gives
-        those to train on, `deployed()` the version that answers. `launch` starts the program that trains, and
-        `at_once()` says how many may train at this moment; it is asked again and again.
+        supervises; the run has succeeded when it returns how the version did at the gate. It waits while what
+        it needs is away, and raises that only when the server goes down: the next server calls it again.
+        `samples()` gives those to train on, `deployed()` the version that answers. `launch` starts the
+        program that trains, `at_once()` says how many may train at this moment; it is asked again and again.
         """
         self._table = TrainingTable(database)
         self._store = store
@@ -121,8 +122,8 @@ class Trainings:
         DatasetUnavailable, TrainingQueueFull, ShuttingDown; nothing has been started then.
         """
         with self._changed:
-            if request_id and (known := self._table.by_request(request_id)):
-                return self._now(known)
+            if known := self._known(request_id):
+                return known
         if find(recipe).uses_samples:
             base_of(recipe, base_version, self._store, self._deployed)
             # Without the lock: they may have to wait until test digits are known.
@@ -131,8 +132,8 @@ class Trainings:
                 raise NoSamples
         places = self.at_once
         with self._changed:
-            if request_id and (known := self._table.by_request(request_id)):
-                return self._now(known)
+            if known := self._known(request_id):
+                return known
             if self._queue.is_closing:
                 raise ShuttingDown("the server is going down; start the training when it is back", 5.0)
             # Refuses now what could only fail later.
@@ -167,7 +168,7 @@ class Trainings:
             run = self._records.get(training_id)
             if run is None:
                 raise TrainingNotFound(training_id)
-            return self._now(run)
+            return self._found(run)
 
     def list(self, offset: int, limit: int) -> tuple[tuple[TrainingRun, ...], int]:
         """A page of runs, newest first, and how many there are in all."""
@@ -217,7 +218,7 @@ class Trainings:
             self._subscribers.tell(training_id, *moved_up)
             return self.get(training_id)
         if supervision is None or not supervision.cancel():
-            raise _finished(run, "cancel")
+            raise _refusal(run, "cancel")
         with self._changed:
             self._changed.wait_for(lambda: self.get(training_id).state.is_final, timeout=CANCEL_S)
             # It has ended all the same, and that is stored once it can be; only nobody may rely on it yet.
@@ -237,7 +238,7 @@ class Trainings:
                 raise TrainingWaiting(training_id)
         # Without the lock: the run tells its change under one of its own.
         if supervision is None or not supervision.end_early():
-            raise _finished(run, "stop")
+            raise _refusal(run, "stop")
         log.info("training told to end early", extra={"training_id": training_id})
         with self._changed:
             self._records.refuse_unsaved(training_id)
@@ -274,12 +275,33 @@ class Trainings:
             self._records.note(run, is_milestone)
         self._subscribers.tell(run.training_id)
 
+    def _known(self, request_id: str | None) -> TrainingRun | None:
+        """The run that a request has started already. For who holds the lock."""
+        run = self._table.by_request(request_id) if request_id else None
+        return None if run is None else self._found(run)
+
+    def _found(self, run: TrainingRun) -> TrainingRun:
+        """A run as it is now. For who holds the lock.
+
+        One that should wait and that nobody knows was stored by a commit whose answer was lost: it waits from
+        now on.
+        """
+        is_unknown = run.state is TrainingState.QUEUED and not self._records.is_live(run.training_id)
+        if is_unknown and not self._queue.is_closing:
+            self._records.take_up(run)
+            self._queue.add(run.training_id)
+            log.info("training taken up", extra={"training_id": run.training_id, "recipe": run.recipe})
+        return self._now(run)
+
     def _now(self, run: TrainingRun) -> TrainingRun:
         """A run with what is in memory only: its latest progress, its place in the queue."""
         return replace(self._records.latest(run), queue_position=self._queue.position(run.training_id))
 
 
-def _finished(run: TrainingRun, verb: str) -> TrainingFinished:
+def _refusal(run: TrainingRun, verb: str) -> TrainingFinished | ShuttingDown:
+    """Why a run cannot be cancelled or stopped that neither waits nor trains."""
+    if run.state is TrainingState.QUEUED:
+        return ShuttingDown(f"the server is going down; {verb} the training when it is back", 5.0)
     state = (
         "is complete and being put in place"
         if run.state is TrainingState.RUNNING

@@ -111,3 +111,8 @@ class ScriptedChild:
     def was_cut_off(self) -> bool:
         """Nobody cuts it off."""
         return False
+
+    @property
+    def was_lost(self) -> bool:
+        """It is nowhere, and cannot be lost there."""
+        return False

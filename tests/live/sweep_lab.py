@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,12 +10,12 @@ from typing import Any
 
 from scripted_training import Script
 
-from server.database import open_database
+from server.database import open_database, outlast
 from server.datasets import DataPreparation
 from server.evaluation import Evaluations
 from server.gate import Gate
 from server.inference import Engines
-from server.models import ModelStore
+from server.models import ModelStore, SharedArtifacts
 from server.recipes import TrainingOptions
 from server.samples import Samples
 from server.sweeps import Course, OneByOne, Report, Sweep, SweepRange, Sweeps, Tuner
@@ -59,6 +60,8 @@ class SweepLab:
         script: Script,
         at_once: int = 1,
         tuner: Tuner | None = None,
+        database_url: str | None = None,
+        artifacts_url: str | None = None,
     ) -> None:
         self.folder = folder
         self.data = data
@@ -66,39 +69,49 @@ class SweepLab:
         self.script = script
         self.at_once = at_once
         self.tuner = tuner or Paced(script)
+        self.database_url = database_url or f"sqlite:///{folder / 'digits.db'}"
+        self.artifacts_url = artifacts_url
         self.open()
 
     def open_database(self) -> None:
         """Open the rows alone, to change them as a crash would leave them."""
-        self.database = open_database(f"sqlite:///{self.folder / 'digits.db'}")
+        self.database = open_database(self.database_url)
         self.table = SweepTable(self.database)
 
     def open(self) -> None:
         """Start a server's part of it."""
         self.open_database()
-        self.store = ModelStore(self.folder / "models")
+        closing = self.closing = threading.Event()
+        shared = None if self.artifacts_url is None else SharedArtifacts(self.artifacts_url)
+        self.store = ModelStore(self.folder / "models", shared=shared)
+        announced = self.store.catch_up()
         self.engines = Engines(self.store)
         self.evaluations = Evaluations(self.database, self.store, self.data)
         self.samples = Samples(self.database, self.store, self.data, self.folder / "samples")
         gate = Gate(self.store, self.data, self.samples)
         self.versions = Versions(
-            self.database, self.store, self.engines, self.evaluations, gate, shipped=self.shipped
+            self.database, self.store, self.engines, self.evaluations, gate, self.shipped, announced
         )
         self.trainings = Trainings(
             self.database,
             self.store,
             self.data,
             self.folder,
-            on_version=self.versions.take_up,
+            on_version=lambda version, deploy: outlast(
+                lambda: self.versions.take_up(version, deploy), closing.wait
+            ),
             launch=self.script,
             at_once=lambda: self.at_once,
         )
         self.sweeps = Sweeps(self.database, self.trainings, self.versions, self.store, self.data, self.tuner)
 
     def close(self) -> None:
-        """End it."""
+        """End it, as `Application` does."""
+        self.store.close()
+        self.closing.set()
         self.sweeps.close()
         self.trainings.close()
+        self.versions.close()
         self.evaluations.close()
         self.samples.close()
         self.engines.close()

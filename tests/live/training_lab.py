@@ -34,12 +34,13 @@ class Lab:
         data: DataPreparation,
         launch: Launch = TrainingChild,
         at_once: Callable[[], int] = lambda: 1,
+        database_url: str | None = None,
     ) -> None:
         self.folder = folder
         self.launch = launch
         self.at_once = at_once
         self.data = data
-        self.database = open_database(f"sqlite:///{folder / 'digits.db'}")
+        self.database = open_database(database_url or f"sqlite:///{folder / 'digits.db'}")
         self.store = ModelStore(folder / "models")
         self.patience = Patience()
         self.versions: list[tuple[int, bool]] = []

@@ -118,5 +118,26 @@ def test_a_file_that_names_no_version_changes_nothing(owner: ModelStore, start: 
     assert replica.deployed == 1
 
 
+def test_a_deleted_version_goes_from_its_memory_and_stays_there_while_all_of_the_folder_is_away(
+    owner: ModelStore, start: Any, tmp_path: Path, save: Callable[..., Any], regression: Any
+) -> None:
+    save(owner, regression)
+    owner.announce_deployed(1)
+    replica = start()
+    for version in (2, 3):
+        replica.engines.load(version)
+    models = tmp_path / "data" / "models"
+    models.rename(tmp_path / "away")
+    replica._let_go_of_deleted()
+    assert [replica.engines.is_loaded(version) for version in (1, 2, 3)] == [True, True, True]
+    (tmp_path / "away").rename(models)
+    owner.delete(2)
+    deadline = time.monotonic() + PATIENCE_S
+    while replica.engines.is_loaded(2):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert replica.engines.is_loaded(3)
+
+
 def test_it_looks_often_enough_to_follow_within_a_second() -> None:
     assert module.LOOK_EVERY_S <= 0.5

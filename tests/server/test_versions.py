@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+from live_postgres import on_both
+from lost_answers import losing_an_answer
 from sqlalchemy import Engine as Database
 from sqlalchemy.exc import DatabaseError
 
@@ -35,15 +38,16 @@ Save = Callable[..., ModelVersion]
 class House:
     """A data directory whose shipped version is the beginner; `restart` is what a new server does."""
 
-    def __init__(self, folder: Path, data: DataPreparation, shipped: Path) -> None:
+    def __init__(self, folder: Path, data: DataPreparation, shipped: Path, database_url: str) -> None:
         self.folder = folder
+        self._database_url = database_url
         self._data = data
         self._shipped = shipped
         self.open()
 
     def open(self) -> None:
         """Start a server's part of it."""
-        self.database: Database = open_database(f"sqlite:///{self.folder / 'digits.db'}")
+        self.database: Database = open_database(self._database_url)
         self.store = ModelStore(self.folder / "models")
         self.engines = Engines(self.store)
         self.evaluations = Evaluations(self.database, self.store, self._data)
@@ -55,6 +59,7 @@ class House:
 
     def close(self) -> None:
         """End it."""
+        self.versions.close()
         self.evaluations.close()
         self.samples.close()
         self.engines.close()
@@ -89,10 +94,16 @@ def preparation(builtin_root: Path) -> Iterator[DataPreparation]:
 
 @pytest.fixture
 def house(
-    tmp_path: Path, preparation: DataPreparation, complete: Callable[..., Path], beginner: Any
+    tmp_path: Path,
+    preparation: DataPreparation,
+    complete: Callable[..., Path],
+    beginner: Any,
+    database_url: str,
 ) -> Iterator[House]:
     (tmp_path / "shipped").mkdir()
-    house = House(tmp_path, preparation, complete(tmp_path / "shipped", beginner, training_id=""))
+    house = House(
+        tmp_path, preparation, complete(tmp_path / "shipped", beginner, training_id=""), database_url
+    )
     yield house
     house.close()
 
@@ -426,3 +437,61 @@ def test_a_deployment_that_cannot_be_kept_changes_nothing(
     shutil.rmtree(announcement.with_name("deployed.new"), ignore_errors=True)
     house.versions.deploy(2, "")
     assert (house.engines.deployed, house.store.announced_deployed()) == (2, 2)
+
+
+@on_both
+def test_a_deployment_whose_record_arrived_though_nobody_said_so_is_done(
+    house: House, save: Save, regression: Any
+) -> None:
+    save(house.store, regression)
+    with losing_an_answer(house.database, "deployments") as is_lost:
+        house.versions.deploy(2, "", request_id="once")
+    assert is_lost.is_set()
+    assert (house.engines.deployed, house.store.announced_deployed()) == (2, 2)
+    house.versions.deploy(2, "", request_id="once")
+    assert house.actions == [(1, DEPLOYED), (2, DEPLOYED)]
+    with losing_an_answer(house.database, "deployments") as is_lost:
+        house.versions.undeploy("")
+    assert is_lost.is_set()
+    assert (house.engines.deployed, house.store.announced_deployed()) == (None, 0)
+
+
+@on_both
+def test_what_was_recorded_answers_as_soon_as_the_record_can_be_read_again(
+    house: House, save: Save, regression: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.versions.LOOK_AGAIN_S", 0.01)
+    save(house.store, regression)
+    with losing_an_answer(house.database, "deployments", is_away_then=True):
+        with pytest.raises(DatabaseError):
+            house.versions.deploy(2, "")
+        # Nobody knows yet.
+        assert (house.engines.deployed, house.store.announced_deployed()) == (1, 1)
+    deadline = time.monotonic() + 60
+    while (house.engines.deployed, house.store.announced_deployed()) != (2, 2):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert house.actions == [(1, DEPLOYED), (2, DEPLOYED)]
+
+
+@on_both
+@pytest.mark.parametrize("by", ["request", "training"])
+def test_who_tries_a_deployment_again_that_was_recorded_has_it(
+    house: House, save: Save, regression: Any, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    monkeypatch.setattr("server.versions.LOOK_AGAIN_S", 3600.0)
+    save(house.store, regression)
+
+    def deploy() -> None:
+        if by == "request":
+            house.versions.deploy(2, "", request_id="once")
+        else:
+            assert house.versions.take_up(2, deploy=True).passed
+
+    with losing_an_answer(house.database, "deployments", is_away_then=True):
+        with pytest.raises(DatabaseError):
+            deploy()
+        assert house.engines.deployed == 1
+    deploy()
+    assert (house.engines.deployed, house.store.announced_deployed()) == (2, 2)
+    assert house.actions == [(1, DEPLOYED), (2, DEPLOYED)]

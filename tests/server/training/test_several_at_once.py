@@ -158,7 +158,7 @@ class Placeless:
     """A program that finds no place, until it is stopped."""
 
     place: Mapping[str, str | int] = {}
-    was_cut_off = False
+    was_cut_off = was_lost = False
 
     def __init__(self) -> None:
         self._stopped = threading.Event()
