@@ -18,6 +18,7 @@ from server.evaluation import Evaluations
 from server.gate import Gate, GateReport
 from server.inference import Engines
 from server.models import Deployment, Deployments, ModelStore
+from server.unforeseen import Unforeseen
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Versions:
         # One change at a time; predictions go on meanwhile.
         self._changing = threading.Lock()
         self._follower: threading.Thread | None = None
+        self._unforeseen = Unforeseen(log, "deployments")
         self._closing = threading.Event()
         self._finish_deletions()
         store.reserve(_highest_known(database))
@@ -209,8 +211,9 @@ class Versions:
     def _follow_when_readable(self) -> None:
         """Follow the record as soon as it can be read, without waiting. For who holds the lock."""
         if self._follower is None:
-            self._follower = threading.Thread(target=self._follow, name="deployments", daemon=True)
-            self._follower.start()
+            follower = threading.Thread(target=self._follow, name="deployments", daemon=True)
+            follower.start()
+            self._follower = follower
 
     def _follow(self) -> None:
         while not self._closing.wait(LOOK_AGAIN_S):
@@ -223,6 +226,9 @@ class Versions:
                 except DigitsError as error:
                     # The next start goes back to the version before it, and says so.
                     log.error("version not loaded", extra={"reason": error.message})
+                except Exception as error:
+                    self._unforeseen.tell(error)
+                    continue
                 self._follower = None
                 return
 

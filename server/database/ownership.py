@@ -27,6 +27,7 @@ from server.addresses import place_of
 from server.config import CannotStart
 from server.database.postgresql import in_one_line
 from server.errors import DatabaseUnreachable
+from server.unforeseen import Unforeseen
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +91,7 @@ class _Owner:
         self._engine = engine
         self._on_taken = on_taken
         self._place = place_of(engine.url.render_as_string())
+        self._unforeseen = Unforeseen(log, "ownership")
         self._connection = self._connect()
         try:
             self._wait_for_lock()
@@ -161,6 +163,11 @@ class _Owner:
             except SQLAlchemyError as error:
                 if not is_lost:
                     log.error("database lost", extra={"database": self._place, "reason": in_one_line(error)})
+                is_lost = True
+                continue
+            except Exception as error:
+                # The driver's own, perhaps, of a connection that was cut as it was made.
+                self._unforeseen.tell(error)
                 is_lost = True
                 continue
             if newest != self.generation:

@@ -107,7 +107,10 @@ class DataPreparation:
             except OSError as error:
                 status, reason = 1, f"the preparation of the digits could not be started: {error}"
             if status == 0:
-                self._open()
+                try:
+                    self._open()
+                except OSError as error:
+                    self._fail(f"the prepared digits cannot be read: {error}")
                 break
             if self._is_closed:
                 break

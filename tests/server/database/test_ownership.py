@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 from live_postgres import on_postgresql
-from sqlalchemy import Engine, create_engine, event, insert, select, text
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select, text
 
 from server.config import CannotStart
 from server.database import begin_durably, begin_reading, mislabelled, open_database, ownership
@@ -100,6 +101,30 @@ def test_a_server_whose_connection_was_cut_takes_the_lock_again_and_writes_on(da
     write(database, 2)
     assert written(database) == [1, 2]
     assert not taken.is_set()
+
+
+def test_a_fault_that_only_the_driver_knows_does_not_end_the_watch(
+    database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own(database, "a:1", on_taken=threading.Event().set)
+    (before,) = sessions(database)
+    connect, failed = ownership._Owner._connect, []
+
+    def fails_once(owner: ownership._Owner) -> Connection:
+        if not failed:
+            failed.append(True)
+            raise psycopg.OperationalError("cut as it was made")
+        return connect(owner)
+
+    monkeypatch.setattr(ownership._Owner, "_connect", fails_once)
+    with database.begin() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": before})
+    deadline = time.monotonic() + PATIENCE_S
+    while not failed or sessions(database) in ([], [before]):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    write(database, 1)
+    assert written(database) == [1]
 
 
 def test_a_server_that_was_overtaken_commits_nothing_more_and_is_told_to_end(

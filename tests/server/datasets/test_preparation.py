@@ -64,6 +64,18 @@ def test_a_wrong_mnist_is_told_with_the_childs_reason(tmp_path: Path) -> None:
         assert preparation.progress().startswith("DIGITS_MNIST=")
 
 
+def test_digits_that_cannot_be_read_once_they_are_prepared_are_told_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(root: Path, *_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(root))
+
+    with DataPreparation(tmp_path / "datasets") as preparation:
+        monkeypatch.setattr(preparation, "_open", lambda: unreadable(tmp_path))
+        with pytest.raises(DatasetUnavailable, match="cannot be read: .*Permission denied"):
+            preparation.wait(DEADLINE_S)
+
+
 def test_what_an_earlier_start_prepared_can_be_used_at_once(builtin_root: Path) -> None:
     with DataPreparation(builtin_root) as preparation:
         assert preparation.data().source.kind is SourceKind.BUILTIN
