@@ -15,23 +15,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from server.database import is_away, outlast
 from server.datasets import DataPreparation
-from server.errors import (
-    InvalidArgument,
-    InvalidOption,
-    ShuttingDown,
-    SweepFinished,
-    SweepNotFound,
-    SweepRunning,
-    TrainingNotFound,
-)
+from server.errors import ShuttingDown, SweepNotFound, SweepRunning, TrainingNotFound
 from server.failures import explain
 from server.gate import GateReport
 from server.logs import REQUEST_ID, on_behalf_of
 from server.models import ModelStore
-from server.recipes import find, resolve
 from server.sweeps.course import Course
-from server.sweeps.drawing import draw
-from server.sweeps.ranges import SweepRange, check_ranges
+from server.sweeps.endings import finished, why
+from server.sweeps.plan import plan
+from server.sweeps.ranges import SweepRange
 from server.sweeps.sweep import Sweep, SweepState, Trial, TrialState
 from server.sweeps.table import SweepTable
 from server.sweeps.tuner import OneByOne, Tuner
@@ -40,7 +32,6 @@ from server.versions import Versions
 
 log = logging.getLogger(__name__)
 
-MIN_TRIALS, DEFAULT_TRIALS, MAX_TRIALS = 2, 10, 100
 # How soon it is tried again to go on with a sweep, or to save how it ended, when that failed.
 RETRY_S = 2.0
 GOING_DOWN = "the server is going down; the sweep ends when it is back"
@@ -104,14 +95,7 @@ class Sweeps:
         with self._changed:
             if known := self._known(request_id):
                 return known
-        _check_recipe(recipe)
-        options = resolve(recipe, overrides)
-        check_ranges(ranges, overrides)
-        count = DEFAULT_TRIALS if trials is None else trials
-        if not MIN_TRIALS <= count <= MAX_TRIALS:
-            expected = f"expected {MIN_TRIALS} to {MAX_TRIALS}, or 0 for {DEFAULT_TRIALS}"
-            raise InvalidArgument("trials", f"{expected}, got {count}")
-        drawn = draw(recipe, overrides, ranges, count)
+        options, planned = plan(recipe, overrides, ranges, trials)
         # Refuses now what could only wait later.
         self._data.data()
         with self._changed:
@@ -128,7 +112,7 @@ class Sweeps:
                 recipe=recipe,
                 options=options,
                 ranges=tuple(ranges),
-                trials=tuple(Trial(number=place + 1, options=each) for place, each in enumerate(drawn)),
+                trials=planned,
                 ends_early=ends_early,
                 deploy_when_done=deploy_when_done,
                 created=datetime.now(UTC),
@@ -136,7 +120,7 @@ class Sweeps:
             )
             self._table.insert(sweep)
             self._see_through(sweep)
-        extra = {"sweep_id": sweep.sweep_id, "recipe": recipe, "trials": len(drawn)}
+        extra = {"sweep_id": sweep.sweep_id, "recipe": recipe, "trials": len(planned)}
         log.info("sweep started", extra=extra)
         return sweep
 
@@ -171,7 +155,7 @@ class Sweeps:
             self._take_up_unknown()
             live, course = self._live, self._course
             if live is None or course is None or live.sweep_id != sweep_id:
-                raise _finished(self.get(sweep_id))
+                raise finished(self.get(sweep_id))
             stopping = replace(live, is_stopping=True)
             # First: where that cannot be kept, on a full disk, nothing is changed.
             self._table.update(stopping)
@@ -189,7 +173,7 @@ class Sweeps:
         if self._is_closing and not ended.state.is_final:
             raise ShuttingDown(GOING_DOWN, 5.0)
         if ended.state is not SweepState.STOPPED:
-            raise _finished(ended)
+            raise finished(ended)
         return ended
 
     def close(self) -> None:
@@ -278,7 +262,7 @@ class Sweeps:
         if sweep.is_stopping:
             sweep = replace(sweep, state=SweepState.STOPPED, gate=self._gate(sweep, deploy=False))
         elif sweep.best_trial is None:
-            sweep = replace(sweep, state=SweepState.FAILED, failure_reason=_why(sweep))
+            sweep = replace(sweep, state=SweepState.FAILED, failure_reason=why(sweep))
         else:
             gate = self._gate(sweep, deploy=sweep.deploy_when_done)
             sweep = replace(sweep, state=SweepState.SUCCEEDED, gate=gate)
@@ -347,34 +331,3 @@ class Sweeps:
             for trial in known.trials
         )
         return replace(known, trials=trials)
-
-
-def _check_recipe(name: str) -> None:
-    """Return for a recipe whose trials can be compared. Raises InvalidOption, whose field is `recipe`."""
-    recipe = find(name)
-    if recipe.uses_all_data:
-        why = "trains on all digits and keeps none aside to compare trials by"
-    elif recipe.uses_samples:
-        why = "goes on from a version with people's own samples; start a training for that"
-    else:
-        return
-    raise InvalidOption("recipe", f"expected one that begins anew and validates, got {name!r}, which {why}")
-
-
-def _finished(sweep: Sweep) -> SweepFinished:
-    past = {
-        SweepState.RUNNING: "is ending",
-        SweepState.SUCCEEDED: "has succeeded",
-        SweepState.FAILED: "has failed",
-        SweepState.STOPPED: "has been stopped",
-    }
-    return SweepFinished(sweep.sweep_id, past[sweep.state])
-
-
-def _why(sweep: Sweep) -> str:
-    """Why no trial has made a version, in words."""
-    failed = [trial for trial in sweep.trials if trial.state is TrialState.FAILED]
-    if not failed:
-        return "no trial has made a version: they were cancelled; start the sweep again"
-    last = failed[-1]
-    return f"no trial has made a version; the last that failed, trial {last.number}: {last.failure_reason}"
