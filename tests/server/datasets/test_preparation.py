@@ -72,7 +72,7 @@ def test_digits_that_cannot_be_read_once_they_are_prepared_are_told_and_not_wait
 
     with DataPreparation(tmp_path / "datasets") as preparation:
         monkeypatch.setattr(preparation, "_open", lambda: unreadable(tmp_path))
-        with pytest.raises(DatasetUnavailable, match="cannot be read: .*Permission denied"):
+        with pytest.raises(DatasetUnavailable, match=r"cannot be read: .*Permission denied"):
             preparation.wait(DEADLINE_S)
 
 
